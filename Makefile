@@ -40,7 +40,8 @@ unexport CONDA_PREFIX PYTHONHOME PYTHONPATH
 # Two installations at once would write to one environment.
 .NOTPARALLEL:
 .PHONY: help demo test test-aarch64 test-freethreaded docs fuzz fuzz-corpus fuzz-layout asan leaks \
-	memory-sweep soak exits loom lint bench audit instructions instructions-aarch64 valgrind \
+	memory-sweep platforms test-portable gpu-kit soak exits loom lint bench audit instructions \
+	instructions-aarch64 valgrind \
 	screenshots wheels wheels-check crates build clean
 .DEFAULT_GOAL := help
 
@@ -66,8 +67,8 @@ test: $(VENV)/has-$(or $(FREE),frameworks)
 bench: $(VENV)/has-bench
 lint: $(VENV)/has-lint
 docs: $(VENV)/has-docs
-build instructions instructions-aarch64: $(VENV)/has-build
-wheels wheels-check: $(VENV)/has-wheels
+build instructions instructions-aarch64 platforms test-portable: $(VENV)/has-build
+wheels wheels-check gpu-kit: $(VENV)/has-wheels
 
 help: ## List the recipes
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -132,6 +133,12 @@ memory-sweep: build ## Run every operation where memory is limited, then where i
 	cargo build --release --quiet --package ndlens-python --features failing-allocator
 	$(BIN)/python tests/stress/memory_sweep.py --module target/release/lib_ndlens.so --margins
 
+platforms: ## Run clippy for macOS, and for Windows and FreeBSD as far as they are supported
+	$(BIN)/python -m tests.house.platforms
+
+test-portable: ## Run the store's tests in a build without memfd, /proc and guard, as on macOS
+	$(BIN)/python -m tests.house.portable
+
 loom: ## Run the loader's threads and locks in every order, with loom (a build of its own)
 	RUSTFLAGS='--cfg loom' cargo test -p ndlens-loader --release --test loom --target-dir target/loom
 	RUSTFLAGS='--cfg loom' cargo test -p ndlens-loader --release --lib --target-dir target/loom \
@@ -187,6 +194,21 @@ wheels: ## Make the wheels of PYTHONS and PLATFORMS and the source distribution,
 
 wheels-check: ## Run each of INTERPRETERS with its wheel of dist/, in a clean environment
 	$(BIN)/python -m release.install $(INTERPRETERS)
+
+# The kit goes to a machine that may have no network and no Rust.
+KIT := dist/gpu-kit
+
+gpu-kit: ## Make the wheel for CPython 3.12 that benches/gpu.py measures on a machine with a GPU
+	@git check-ignore --quiet $(KIT) || { echo '$(KIT) is not ignored by git' >&2; exit 1; }
+	rm -rf $(KIT)
+	$(BIN)/python -m release.wheels --pythons 3.12 --platforms x86_64-unknown-linux-gnu --out $(KIT)
+	rm -rf $(KIT)/*.tar.gz $(KIT)/debug
+	@test "$$(cat $(KIT)/*.whl | wc -c)" -lt 8000000 || { echo 'over 8 MB' >&2; exit 1; }
+	@echo 'On the machine with the GPU, in the root of the tree:'
+	@echo '  python3 -m pip install --no-index --no-deps --target site' $(KIT)/*.whl
+	@echo '  PYTHONPATH=site python3 benches/gpu.py'
+	@echo '  PYTHONPATH=site:. python3 -m pytest -c /dev/null --rootdir . -q \'
+	@echo '      tests/loader/test_device.py'
 
 crates: ## Make what goes to crates.io, and build each package from what is in it
 	cargo package --workspace --exclude ndlens-python --exclude ndlens-fuzz --locked

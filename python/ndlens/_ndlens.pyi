@@ -1289,6 +1289,8 @@ def guard_truncation() -> None:
     A view that met lost pages is damaged: all that ndlens does with it raises, also if the file has
     grown back. Open it again.
 
+    On macOS there is no such guard: `OSError`.
+
     It handles SIGBUS, and passes on signals that are not about a mapped file of ndlens. Call it
     again after another handler was installed, as by `faulthandler.enable()`; otherwise a second
     call does nothing.

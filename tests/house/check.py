@@ -37,6 +37,8 @@ TABLE = re.compile(r"\s*(//[/!]?|#)?\s*\|")
 TYPE = re.compile(r"^\s*pub(?:\([a-z: ]+\))? (?:unsafe )?(?:struct|enum|trait|union) (\w+)", re.M)
 # Each crate has its own, and one never imports another's without its crate.
 SHARED_NAMES = {"Error"}
+# A build has one of the platforms, which name the same things.
+OTHER_PLATFORM = "crates/ndlens-store/src/os/portable/"
 ADDRESS = re.compile(r"https?://\S+")
 
 
@@ -124,6 +126,8 @@ def names_of_several(root: Path) -> Iterator[str]:
     """The public and crate-wide types of Rust that have one name, with their files."""
     files: dict[str, list[Path]] = {}
     for file in sorted((root / "crates").glob("*/src/**/*.rs")):
+        if str(file.relative_to(root)).startswith(OTHER_PLATFORM):
+            continue
         for name in TYPE.findall(file.read_text()):
             files.setdefault(name, []).append(file.relative_to(root))
     for name, homes in files.items():

@@ -1,4 +1,7 @@
-"""Batches in pinned memory and on a device; stand-ins take the place of an accelerator."""
+"""Batches in pinned memory and on a device.
+
+They run on the machine's accelerator, or on a stand-in if it has none.
+"""
 
 from __future__ import annotations
 
@@ -13,85 +16,27 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests.helpers import accelerator as accelerators
+from tests.helpers.accelerator import Accelerator
 from tests.helpers.photographs import write
 
 import ndlens as nl
 from ndlens import transforms as T
 from ndlens.torch import _device
 
-EMPTY = torch.empty
-
-
-class Accelerator:
-    """A device that is the CPU, with streams that say what happens on them."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, kind: str = "cpu") -> None:
-        self.log: list[str] = []
-        self.pinned: list[torch.Tensor] = []
-        self.recorded: list[torch.Tensor] = []
-        fake = self
-
-        class Event:
-            pass
-
-        class Stream:
-            def __init__(self, device: torch.device) -> None:
-                self.device = device
-
-            def __enter__(self) -> None:
-                fake.log.append("on the side stream")
-
-            def __exit__(self, *exception: object) -> None:
-                fake.log.append("off it")
-
-            def record_event(self) -> Event:
-                fake.log.append("event")
-                return Event()
-
-        class Current:
-            def wait_event(self, event: Event) -> None:
-                assert isinstance(event, Event)
-                fake.log.append("wait")
-
-        def empty(*size: Any, pin_memory: bool = False, **keywords: Any) -> torch.Tensor:
-            tensor = EMPTY(*size, **keywords)
-            if pin_memory:
-                # What torch hands out has been used before.
-                fake.pinned.append(tensor.fill_(0xA5))
-            return tensor
-
-        def copy(part: torch.Tensor, device: Any, **keywords: Any) -> torch.Tensor:
-            if keywords.get("non_blocking"):
-                assert device == torch.device(kind, 0)
-                fake.log.append(f"copy {str(part.dtype).removeprefix('torch.')}")
-                return part.clone(memory_format=torch.preserve_format)
-            return to(part, device, **keywords)
-
-        to = torch.Tensor.to
-        monkeypatch.setattr(
-            torch.accelerator,
-            "current_accelerator",
-            lambda check_available=False: torch.device(kind),
-        )
-        monkeypatch.setattr(torch.accelerator, "current_device_index", lambda: 0)
-        monkeypatch.setattr(torch.accelerator, "device_count", lambda: 1)
-        monkeypatch.setattr(torch.accelerator, "current_stream", lambda device: Current())
-        monkeypatch.setattr(torch, "Stream", Stream)
-        monkeypatch.setattr(torch, "empty", empty)
-        monkeypatch.setattr(
-            torch.Tensor, "record_stream", lambda part, stream: fake.recorded.append(part)
-        )
-        self._monkeypatch, self._copy = monkeypatch, copy
-
-    def copies(self) -> None:
-        """Makes what goes to a device a copy there, as it would be."""
-        self._monkeypatch.setattr(torch.Tensor, "to", self._copy)
-
 
 @pytest.fixture
 def accelerator(monkeypatch: pytest.MonkeyPatch) -> Iterator[Accelerator]:
-    yield Accelerator(monkeypatch)
+    yield Accelerator(monkeypatch, real=accelerators.found())
     monkeypatch.undo()
+
+
+@pytest.fixture
+def without(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine without an accelerator."""
+    monkeypatch.setattr(
+        torch.accelerator, "current_accelerator", lambda check_available=False: None
+    )
 
 
 def images(items: int = 10) -> np.ndarray[Any, Any]:
@@ -118,8 +63,13 @@ def chain(*layout: Any, dtype: str = "float32") -> dict[str, list[T.Transform]]:
 SETTINGS: dict[str, Any] = {"batch_size": 4, "shuffle": True, "seed": 5}
 
 
+def same(there: torch.Tensor, here: torch.Tensor) -> bool:
+    """Whether a tensor of the device has the elements of one in memory."""
+    return torch.equal(there.cpu(), here)
+
+
 def equal(a: Any, b: Any) -> bool:
-    return bool(a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a))
+    return bool(a.keys() == b.keys() and all(same(a[key], b[key]) for key in a))
 
 
 # Pinned memory
@@ -198,7 +148,7 @@ def test_memory_that_torch_cannot_pin_is_torchs_error(
     for _ in range(2):
         with pytest.raises(RuntimeError, match=r"^CUDA error: out of memory$"):
             next(batches)
-    monkeypatch.setattr(torch, "empty", EMPTY)
+    monkeypatch.setattr(torch, "empty", accelerators.EMPTY)
 
 
 @pytest.mark.parametrize("num_workers", [0, 1])
@@ -230,6 +180,7 @@ def test_memory_is_pinned_on_the_cpu_whatever_the_default_device_is(
     assert batch.tolist() == [0, 1]
 
 
+@pytest.mark.usefixtures("without")
 def test_without_an_accelerator_pinning_warns_and_does_nothing() -> None:
     with pytest.warns(
         UserWarning, match=r"^pin_memory=True has no effect: torch finds no accelerator"
@@ -248,6 +199,7 @@ def test_only_tensors_are_pinned_or_sent(settings: dict[str, Any]) -> None:
 # Devices
 
 
+@pytest.mark.usefixtures("without")
 def test_the_cpu_is_where_batches_are_made() -> None:
     loader = nl.Loader(fields(), **SETTINGS, transforms=chain(), device="cpu")
     assert not loader.pin_memory
@@ -257,6 +209,7 @@ def test_the_cpu_is_where_batches_are_made() -> None:
         assert equal(batch, other)
 
 
+@pytest.mark.usefixtures("without")
 def test_a_device_that_is_not_there_is_refused() -> None:
     with pytest.raises(ValueError, match=r"^device is 'cuda', but torch finds no accelerator$"):
         nl.Loader(images(), device="cuda")
@@ -287,7 +240,7 @@ def test_what_is_computed_on_a_device_is_what_the_loader_computes(
 ) -> None:
     settings = {**SETTINGS, "transforms": chain(*layout, dtype=dtype), "num_workers": num_workers}
     expected = list(nl.Loader(fields(), **settings))
-    loader = nl.Loader(fields(), **settings, device="cpu:0")
+    loader = nl.Loader(fields(), **settings, device=accelerator.device)
     assert loader.pin_memory
     accelerator.copies()
     batches = list(loader)
@@ -310,27 +263,28 @@ def test_numbers_of_any_dtype_are_converted_as_the_loader_does(
     numbers = np.random.default_rng(4).integers(0, 100, (6, 50)).astype(source)
     settings: dict[str, Any] = {"batch_size": 3, "transforms": [T.ToDtype("float64", scale=scale)]}
     expected = list(nl.Loader(numbers, **settings))
-    loader = nl.Loader(numbers, **settings, device="cpu:0")
+    loader = nl.Loader(numbers, **settings, device=accelerator.device)
     accelerator.copies()
-    assert all(torch.equal(batch, other) for batch, other in zip(loader, expected, strict=True))
+    assert all(same(batch, other) for batch, other in zip(loader, expected, strict=True))
     assert f"copy {source}" in accelerator.log
 
 
 def test_values_that_something_needs_are_computed_before(accelerator: Accelerator) -> None:
     transforms = [T.ToDtype("float32", scale=True), T.RandomErasing(p=1.0)]
-    loader = nl.Loader(images(), batch_size=4, transforms=transforms, device="cpu:0")
+    loader = nl.Loader(images(), batch_size=4, transforms=transforms, device=accelerator.device)
     expected = list(nl.Loader(images(), batch_size=4, transforms=transforms))
     accelerator.copies()
-    assert all(torch.equal(batch, other) for batch, other in zip(loader, expected, strict=True))
+    assert all(same(batch, other) for batch, other in zip(loader, expected, strict=True))
     assert "copy float32" in accelerator.log
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])
 @pytest.mark.parametrize("mix", [T.MixUp(10), T.CutMix(10)])
-@pytest.mark.parametrize("settings", [{"pin_memory": True}, {"device": "cpu:0"}])
+@pytest.mark.parametrize("keyword", ["pin_memory", "device"])
 def test_mixed_batches_are_pinned_and_sent_with_their_soft_labels(
-    accelerator: Accelerator, num_workers: int, mix: Any, settings: dict[str, Any]
+    accelerator: Accelerator, num_workers: int, mix: Any, keyword: str
 ) -> None:
+    settings: dict[str, Any] = {keyword: True if keyword == "pin_memory" else accelerator.device}
     own = {
         **SETTINGS,
         "transforms": chain(),
@@ -351,7 +305,7 @@ def test_mixed_batches_are_pinned_and_sent_with_their_soft_labels(
 
 
 def test_the_next_batch_is_on_its_way_while_one_is_used(accelerator: Accelerator) -> None:
-    loader = nl.Loader(np.arange(6), batch_size=2, num_workers=1, device="cpu:0")
+    loader = nl.Loader(np.arange(6), batch_size=2, num_workers=1, device=accelerator.device)
     accelerator.copies()
     sent = ["on the side stream", "copy int64", "off it", "event"]
     batches: Any = iter(loader)
@@ -367,7 +321,9 @@ def test_the_next_batch_is_on_its_way_while_one_is_used(accelerator: Accelerator
 
 def test_a_batch_on_its_way_is_not_handed_out_yet(accelerator: Accelerator) -> None:
     for num_workers in (0, 2):
-        loader = nl.Loader(np.arange(10), batch_size=2, num_workers=num_workers, device="cpu:0")
+        loader = nl.Loader(
+            np.arange(10), batch_size=2, num_workers=num_workers, device=accelerator.device
+        )
         batches = iter(loader)
         first = next(batches).tolist()
         state = loader.state_dict()
@@ -386,7 +342,9 @@ def test_an_error_comes_when_its_batch_is_due(accelerator: Accelerator, tmp_path
     rows = nl.open(path)
     with path.open("r+b") as file:
         file.truncate(128 + 4096 * 40)
-    loader = nl.Loader(rows, batch_size=8, num_workers=2, prefetch_factor=4, device="cpu:0")
+    loader = nl.Loader(
+        rows, batch_size=8, num_workers=2, prefetch_factor=4, device=accelerator.device
+    )
     batches = iter(loader)
     for _ in range(5):
         assert next(batches).shape == (8, 4096)
@@ -399,7 +357,9 @@ def test_an_error_comes_when_its_batch_is_due(accelerator: Accelerator, tmp_path
 def test_a_batch_that_cannot_be_sent_is_not_handed_out_and_ends_the_epoch(
     accelerator: Accelerator, monkeypatch: pytest.MonkeyPatch, num_workers: int
 ) -> None:
-    loader = nl.Loader(np.arange(10), batch_size=2, num_workers=num_workers, device="cpu:0")
+    loader = nl.Loader(
+        np.arange(10), batch_size=2, num_workers=num_workers, device=accelerator.device
+    )
     batches = iter(loader)
     assert next(batches).tolist() == [0, 1]
 
@@ -422,14 +382,14 @@ def test_parameters_come_with_their_batch(accelerator: Accelerator) -> None:
     settings = {**SETTINGS, "transforms": chain(), "return_params": True, "num_workers": 2}
     expected = list(nl.Loader(fields(), **settings))
     for (batch, params), (other, own) in zip(
-        nl.Loader(fields(), **settings, device="cpu:0"), expected, strict=True
+        nl.Loader(fields(), **settings, device=accelerator.device), expected, strict=True
     ):
         assert equal(batch, other)
         assert params == own
 
 
 def test_length_hint_counts_what_is_on_its_way(accelerator: Accelerator) -> None:
-    batches = iter(nl.Loader(np.arange(6), batch_size=2, num_workers=1, device="cpu:0"))
+    batches = iter(nl.Loader(np.arange(6), batch_size=2, num_workers=1, device=accelerator.device))
     for left in (3, 2, 1, 0):
         assert operator.length_hint(batches) == left
         next(batches, None)
@@ -447,11 +407,11 @@ def test_a_chip_whose_memory_is_the_hosts_needs_no_stream(monkeypatch: pytest.Mo
 
 
 def test_a_trace_has_a_batch_and_its_copy_to_the_device(accelerator: Accelerator) -> None:
-    loader = nl.Loader(np.arange(6), batch_size=3, device="cpu:0")
+    loader = nl.Loader(np.arange(6), batch_size=3, device=accelerator.device)
     with nl.trace() as copies:
         assert len(list(loader)) == 2
     noted = [(record.operation, record.nbytes, record.count) for record in copies]
-    assert noted == [("Loader batch", 48, 2), ("Loader batch to cpu:0", 48, 2)]
+    assert noted == [("Loader batch", 48, 2), (f"Loader batch to {accelerator.device}", 48, 2)]
     assert {record.filename for record in copies} == {__file__}
 
 
@@ -468,12 +428,12 @@ def test_items_that_are_left_out_are_left_out_in_pinned_memory_too(
         "on_error": "skip",
     }
     expected = list(nl.Loader(fields, **settings))
-    for memory in ({"device": "cpu:0"}, {"pin_memory": True}):
+    for memory in ({"device": accelerator.device}, {"pin_memory": True}):
         epoch: Any = iter(nl.Loader(fields, num_workers=workers, **memory, **settings))
         got = list(epoch)
         assert [len(batch["number"]) for batch in got] == [3, 2, 3, 2]
         for one, other in zip(got, expected, strict=True):
-            assert torch.equal(one["image"], other["image"])
-            assert torch.equal(one["number"], other["number"])
+            assert same(one["image"], other["image"])
+            assert same(one["number"], other["number"])
         assert [item for item, *_ in epoch.skipped.items] == [4]
     assert accelerator.pinned

@@ -1,5 +1,7 @@
 //! Files that become shorter while they are read.
 
+#![cfg(all(target_os = "linux", not(ndlens_portable)))]
+
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};

@@ -22,7 +22,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use ndlens_core::{Access, Buffer, Owner};
-use ndlens_store::{Arena, Error as StoreError, Handle};
+use ndlens_store::{Arena, Error as StoreError, Handle, is_running};
 
 use crate::dataset::slot_state::SlotTurn;
 use crate::error::{Error, Result};
@@ -273,15 +273,6 @@ impl Drop for Slot {
         if self.process == std::process::id() {
             self.turn.end(word(&self.arena));
         }
-    }
-}
-
-/// Whether a process is running; true if that is unknown.
-fn is_running(process: u32) -> bool {
-    match std::fs::read_to_string(format!("/proc/{process}/stat")) {
-        // The state follows the name, which may be any text in brackets.
-        Ok(stat) => !stat.rsplit(") ").next().is_some_and(|state| state.starts_with(['Z', 'X'])),
-        Err(error) => error.kind() != std::io::ErrorKind::NotFound,
     }
 }
 

@@ -14,7 +14,6 @@
 
 #![expect(unsafe_code, reason = "hands out exclusive pieces of raw memory; see UNSAFE.md")]
 
-use std::ptr::NonNull;
 use std::slice;
 use std::sync::{Arc, PoisonError, Weak};
 
@@ -220,65 +219,10 @@ impl Slab {
 
 /// Zeroed memory for a slab, at a multiple of [`ALIGNMENT`](ndlens_core::ALIGNMENT).
 fn allocate(len: usize) -> Result<Buffer> {
-    #[cfg(target_os = "linux")]
-    if len >= HUGE_PAGE
-        && let Some(buffer) = Mapping::of(len)
-    {
+    if let Some(buffer) = ndlens_store::in_huge_pages(len) {
         return Ok(buffer);
     }
     Ok(Buffer::zeroed(len)?)
-}
-
-/// Size of a huge page of x86-64.
-#[cfg(target_os = "linux")]
-const HUGE_PAGE: usize = 2 << 20;
-
-/// Memory of a large slab, in huge pages if the kernel gives them. These save faults when it is
-/// first written and look-ups in the page table from then on.
-#[cfg(target_os = "linux")]
-#[derive(Debug)]
-struct Mapping {
-    start: usize,
-    len: usize,
-}
-
-#[cfg(target_os = "linux")]
-impl Owner for Mapping {}
-
-#[cfg(target_os = "linux")]
-impl Mapping {
-    /// `len` bytes from a multiple of [`HUGE_PAGE`] on; None if the kernel has no room.
-    fn of(len: usize) -> Option<Buffer> {
-        // Room to move the start; pages that are not touched take no memory.
-        let mapped =
-            len.checked_add(HUGE_PAGE).filter(|&mapped| isize::try_from(mapped).is_ok())?;
-        let (access, kind) =
-            (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
-        // SAFETY: new anonymous memory, where the kernel likes.
-        let start = unsafe { libc::mmap(std::ptr::null_mut(), mapped, access, kind, -1, 0) };
-        if start == libc::MAP_FAILED {
-            return None;
-        }
-        let owner = Arc::new(Mapping { start: start.expose_provenance(), len: mapped });
-        let first = start.cast::<u8>().map_addr(|address| address.next_multiple_of(HUGE_PAGE));
-        // Not populated here, while other threads wait for the lock: the threads that write it
-        // share the work of making its pages. SAFETY: `len` bytes within the mapping, since `first`
-        // is less than a huge page beyond its start. It is advice, changes no contents and may be
-        // refused.
-        unsafe { libc::madvise(first.cast(), len, libc::MADV_HUGEPAGE) };
-        // SAFETY: `len` zeroed bytes within the mapping, which lives in the owner; nothing else has
-        // seen them.
-        NonNull::new(first)
-            .map(|first| unsafe { Buffer::from_raw(first, len, Access::ReadWrite, owner) })
-    }
-}
-
-#[cfg(target_os = "linux")]
-impl Drop for Mapping {
-    fn drop(&mut self) {
-        // SAFETY: mapped by `of`, and unmapped only here.
-        unsafe { libc::munmap(std::ptr::with_exposed_provenance_mut(self.start), self.len) };
-    }
 }
 
 #[cfg(test)]

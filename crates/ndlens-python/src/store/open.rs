@@ -176,6 +176,8 @@ fn sizes(shape: &Bound<'_, PyAny>) -> PyResult<Vec<isize>> {
 /// A view that met lost pages is damaged: all that ndlens does with it raises, also if the file has
 /// grown back. Open it again.
 ///
+/// On macOS there is no such guard: `OSError`.
+///
 /// It handles SIGBUS, and passes on signals that are not about a mapped file of ndlens. Call it
 /// again after another handler was installed, as by `faulthandler.enable()`; otherwise a second
 /// call does nothing.
@@ -183,6 +185,6 @@ fn sizes(shape: &Bound<'_, PyAny>) -> PyResult<Vec<isize>> {
 /// >>> import ndlens as nl
 /// >>> nl.guard_truncation()
 #[pyfunction]
-pub(crate) fn guard_truncation() {
-    store::guard_all_threads();
+pub(crate) fn guard_truncation() -> PyResult<()> {
+    store::guard_all_threads().or_raise()
 }

@@ -28,6 +28,7 @@ impl Error {
             | Error::NothingToShare { .. } => ErrorKind::Value,
             Error::Io { .. }
             | Error::TooManyMaps { .. }
+            | Error::NoGuard
             | Error::NoNewFile { .. }
             | Error::OwnerLost { .. }
             | Error::AttributeLost { .. }

@@ -280,12 +280,13 @@ pub enum Error {
          copies of the arrays, or start it as the user that it runs as"
     )]
     SharedMemoryHidden { process: u32 },
-    /// A search for processes without `/proc`.
+    /// A search for shared memory where the platform's place for it cannot be read; `place` says
+    /// which that is.
     #[error(
-        "cannot look for the shared memory of {what}: processes find each other's in /proc, and \
-         /proc/self/fd cannot be read here: {source}"
+        "cannot look for the shared memory of {what}: processes find each other's in {place}: \
+         {source}"
     )]
-    NoProcesses { what: String, source: io::Error },
+    NoProcesses { what: String, place: &'static str, source: io::Error },
     /// A name in a process that hides its descriptors from others.
     #[error(
         "cannot share under the name {name}: this process is not dumpable (prctl PR_SET_DUMPABLE, \
@@ -328,6 +329,12 @@ pub enum Error {
     /// The system has no lock for a name.
     #[error("cannot lock the name {name}: {source}")]
     NameLock { name: String, source: io::Error },
+    /// A guard against shortened files, where the platform has none.
+    #[error(
+        "this platform has no guard against mapped files that become shorter: replace files \
+         rather than shorten them, or read them with copy=True"
+    )]
+    NoGuard,
     /// An error of the core.
     #[error(transparent)]
     Core(#[from] ndlens_core::Error),
@@ -355,6 +362,7 @@ impl Error {
             | Error::BadPattern { .. }
             | Error::BadBraces { .. }
             | Error::NoShards
+            | Error::NoGuard
             | Error::Core(_) => None,
             Error::Io { path, .. }
             | Error::Map { path, .. }

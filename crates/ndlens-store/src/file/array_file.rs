@@ -12,12 +12,12 @@ use ndlens_core::{Access, Buffer, DType, Layout, View};
 use crate::error::{Error, Result};
 use crate::file::map::MappedFile;
 use crate::file::regular::open_regular;
-use crate::file::sigbus::Reading;
 use crate::format::Format;
 use crate::format::npz::Members;
 use crate::format::placement::Placement;
 use crate::format::safetensors::Tensors;
 use crate::mode::MapMode;
+use crate::os::guard::Reading;
 use crate::os::reading::Section;
 
 #[derive(Debug)]

@@ -28,8 +28,9 @@
 //! # Limitations
 //!
 //! - If another process shortens a file, its pages are lost: an access to them is SIGBUS, except in
-//!   threads that are guarded (`sigbus.rs`). [`Owner::verify`] checks right before a long read,
-//!   which leaves a window; replace files rather than shorten them.
+//!   threads that are guarded, where the platform has a guard (`os::guard`). [`Owner::verify`]
+//!   checks right before a long read, which leaves a window; replace files rather than shorten
+//!   them.
 //! - For a file that was deleted or replaced since, lost whole pages are detected, but not a lost
 //!   end of the last one. Before Linux 5.14 neither is.
 //! - A private page is private from the first write to it; until then it may show the writes of
@@ -39,7 +40,7 @@
 
 #![expect(unsafe_code, reason = "maps files, which others can change and shorten; see UNSAFE.md")]
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::mem;
 use std::ops::Range;
@@ -54,12 +55,14 @@ use ndlens_core::{ALIGNMENT, Access, Buffer, Owner};
 
 use crate::error::{Error, Result};
 use crate::file::origin::{FileIdentity, Origin};
-use crate::file::sigbus::{Guarded, MAPS_MAX, page_bytes};
 use crate::mode::MapMode;
+use crate::os::guard::{Guarded, MAPS_MAX};
 use crate::os::ids::random_bits;
+use crate::os::page::page_bytes;
 use crate::os::process::PerProcess;
 use crate::os::reading::{self, Section};
 use crate::os::registry::Registry;
+use crate::os::{advice, kernel};
 
 impl FromStr for MapMode {
     type Err = Error;
@@ -149,7 +152,7 @@ fn maps_allowed() -> usize {
         return allowed;
     }
     // Not while other threads wait: a fork could copy that state.
-    let said = fs::read_to_string("/proc/sys/vm/max_map_count").ok();
+    let said = kernel::setting("vm/max_map_count");
     let allowed = said.and_then(|text| text.trim().parse::<usize>().ok()).unwrap_or(DEFAULT);
     *ALLOWED.get_or_init(|| (allowed / 4 * 3).min(MAPS_MAX))
 }
@@ -194,11 +197,10 @@ impl Map {
         self.memory.as_mut_ptr().addr()
     }
 
-    /// Advises the system about a range of the map, which starts with a page.
-    fn advise(&self, bytes: Range<usize>, advice: i32) -> io::Result<()> {
-        if bytes.is_empty() {
-            return Ok(());
-        }
+    /// Advises the system about a range of the map, which starts with a page; nothing happens
+    /// without such advice on this platform.
+    fn advise(&self, bytes: Range<usize>, advice: Option<i32>) -> io::Result<()> {
+        let Some(advice) = advice.filter(|_| !bytes.is_empty()) else { return Ok(()) };
         let start = bytes.start - bytes.start % page_bytes();
         // SAFETY: from a page of the map to at most its end, which is there as long as `self`; the
         // system rounds the end up by itself. The advice given here changes no contents.
@@ -213,11 +215,6 @@ impl Drop for Map {
     fn drop(&mut self) {
         MAPS.fetch_sub(1, Ordering::Relaxed);
     }
-}
-
-/// The error of `madvise` for pages whose access would raise a signal.
-fn is_fault(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EFAULT | libc::EHWPOISON))
 }
 
 impl MappedFile {
@@ -241,7 +238,9 @@ impl MappedFile {
         let mut file = MappedFile { memory, origin, mode, id };
         if let FileMemory::Mapped(map) = &mut file.memory {
             let shared = mode == MapMode::ReadWrite;
-            map.guarded = Guarded::register(map.start(), map.memory.len(), shared, &file.origin);
+            let identity = (file.origin.identity().device, file.origin.identity().inode);
+            let (start, len) = (map.start(), map.memory.len());
+            map.guarded = Guarded::register(start, len, shared, file.origin.absolute(), identity);
         }
         register(id, file)
     }
@@ -383,8 +382,8 @@ impl Owner for MappedFile {
             // The last byte's page exists only if the file reaches it.
             None if len > 0
                 && map
-                    .advise(len - 1..len, libc::MADV_POPULATE_READ)
-                    .is_err_and(|e| is_fault(&e)) =>
+                    .advise(len - 1..len, advice::POPULATE_READ)
+                    .is_err_and(|e| advice::is_fault(&e)) =>
             {
                 return Err(ndlens_core::Error::Damaged { path: path() });
             }
@@ -416,8 +415,8 @@ impl Owner for MappedFile {
         if !self.may_lack_room() {
             return Ok(());
         }
-        match map.advise(bytes, libc::MADV_POPULATE_WRITE) {
-            Err(error) if is_fault(&error) => {
+        match map.advise(bytes, advice::POPULATE_WRITE) {
+            Err(error) if advice::is_fault(&error) => {
                 Err(ndlens_core::Error::Unwritable { path: self.path().display().to_string() })
             }
             // Systems before Linux 5.14 do not know it.
@@ -430,7 +429,8 @@ impl Owner for MappedFile {
         let mut pieces = bytes.clone().step_by(PREFETCH_BYTES);
         pieces.try_for_each(|start| {
             let end = bytes.end.min(start + PREFETCH_BYTES);
-            map.advise(start..end, libc::MADV_WILLNEED).map_err(|error| self.unavailable(&error))
+            map.advise(start..end, Some(libc::MADV_WILLNEED))
+                .map_err(|error| self.unavailable(&error))
         })
     }
 
@@ -441,12 +441,9 @@ impl Owner for MappedFile {
         let FileMemory::Mapped(map) = &self.memory else { return Ok(()) };
         // Systems before Linux 5.4 do not know it; mapped pages stay there until they are needed
         // for something else.
-        let _ = map.advise(bytes.clone(), libc::MADV_PAGEOUT);
-        // A length of zero would mean all of the file.
-        let Some(len) = std::num::NonZero::new(bytes.len() as u64) else { return Ok(()) };
+        let _ = map.advise(bytes.clone(), advice::PAGE_OUT);
         let file = self.origin.open(map.start()).map_err(|error| self.unavailable(&error))?;
-        rustix::fs::fadvise(&file, bytes.start as u64, Some(len), rustix::fs::Advice::DontNeed)
-            .map_err(|error| self.unavailable(&error.into()))
+        advice::drop_from_cache(&file, bytes).map_err(|error| self.unavailable(&error))
     }
 
     fn is_damaged(&self) -> bool {
@@ -474,6 +471,8 @@ const _: () = assert!(align_of::<Aligned>() == ALIGNMENT);
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::file::regular::open_regular;
 

@@ -3,7 +3,6 @@
 pub(crate) mod array_file;
 pub(crate) mod arrays;
 mod braces;
-mod fault_access;
 pub(crate) mod map;
 pub(crate) mod open;
 pub(crate) mod origin;
@@ -14,6 +13,5 @@ mod sample_index;
 pub(crate) mod samples;
 pub(crate) mod save;
 pub(crate) mod shards;
-pub(crate) mod sigbus;
 mod target;
 pub(crate) mod whole;

@@ -7,11 +7,11 @@
 //! | the file, since it was opened | how it is found |
 //! |---|---|
 //! | is at its old path | by its absolute path |
-//! | was moved | by the name that `/proc/self/maps` has for the map |
+//! | was moved | by the name that the system has for the map: Linux has one, in `/proc/self/maps` |
 //! | had no path when it was opened, as one of `memfd_create` | by its descriptor, which is kept in this case alone |
 //! | was replaced or deleted | not at all: [`Origin::size`] is None |
 //!
-//! `/proc/self/maps` has a line for each map, some milliseconds for ten thousand, and every read of
+//! That file has a line for each map, some milliseconds for ten thousand, and every read of
 //! an element needs the answer. So the search for a file that has left its path is repeated only
 //! after a hundred times the duration of the last search, and 100 ms at least. Until then the
 //! result of the last search counts.
@@ -26,6 +26,8 @@ use std::sync::{Mutex, MutexGuard, TryLockError};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
+
+use crate::os::{files, kernel};
 
 /// The identity of a file, with its size and time of change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -124,9 +126,7 @@ impl Origin {
         }
         // First without an allocation, since every read of an element calls this.
         match rustix::fs::stat(self.absolute.as_c_str()) {
-            Ok(stat)
-                if (stat.st_dev, stat.st_ino) == (self.identity.device, self.identity.inode) =>
-            {
+            Ok(stat) if files::identity(&stat) == (self.identity.device, self.identity.inode) => {
                 Ok(Some(stat.st_size as u64))
             }
             _ => Ok(self.locate_mapped(address).map(|(_, metadata)| metadata.len())),
@@ -183,7 +183,7 @@ impl Origin {
 
     fn look(&self, address: usize, last: Option<&mut Option<Look>>) -> Option<(PathBuf, Metadata)> {
         let start = Instant::now();
-        let path = fs::read("/proc/self/maps").ok().and_then(|maps| mapped_path(&maps, address));
+        let path = kernel::path_of_map(address);
         let pause = LOOK_INTERVAL.max(start.elapsed() * LOOK_PART);
         let there = path.as_deref().and_then(|path| self.there(path));
         if let Some(last) = last {
@@ -200,47 +200,9 @@ impl Origin {
     }
 }
 
-/// The path that a line of `/proc/self/maps` gives for the map around an address.
-fn mapped_path(maps: &[u8], address: usize) -> Option<PathBuf> {
-    let path = maps.split(|&byte| byte == b'\n').find_map(|line| {
-        // start-end, permissions, offset, device, inode; then spaces and the path.
-        let mut fields = line.splitn(6, |&byte| byte == b' ');
-        let (start, end) = std::str::from_utf8(fields.next()?).ok()?.split_once('-')?;
-        let number = |digits| usize::from_str_radix(digits, 16).ok();
-        let range = number(start)?..number(end)?;
-        range.contains(&address).then(|| fields.nth(4).map(<[u8]>::trim_ascii_start))
-    })??;
-    Some(PathBuf::from(OsStr::from_bytes(&unescaped(path))))
-}
-
-/// The kernel writes a line feed in a path as `\012`.
-fn unescaped(path: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(path.len());
-    let mut rest = path;
-    while let Some((&first, after)) = rest.split_first() {
-        let line_feed = rest.starts_with(b"\\012");
-        bytes.push(if line_feed { b'\n' } else { first });
-        rest = if line_feed { &rest[4..] } else { after };
-    }
-    bytes
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const MAPS: &[u8] = b"7f00-7f10 rw-p 00000000 fe:00 12                         /a b/c\\012d\n\
-                          7f10-7f20 r--s 00000000 fe:00 13                         /e (deleted)\n\
-                          7f20-7f30 rw-p 00000000 00:00 0\n";
-
-    #[test]
-    fn a_map_is_found_by_an_address_in_it() {
-        assert_eq!(mapped_path(MAPS, 0x7f0f), Some("/a b/c\nd".into()));
-        assert_eq!(mapped_path(MAPS, 0x7f10), Some("/e (deleted)".into()));
-        assert_eq!(mapped_path(MAPS, 0x7f20), None);
-        assert_eq!(mapped_path(MAPS, 0x7f30), None);
-        assert_eq!(mapped_path(b"", 0), None);
-    }
 
     #[test]
     fn a_file_without_a_path_keeps_its_descriptor() {

@@ -1,13 +1,14 @@
 //! Opens regular files only: opening a device can have effects, and opening a FIFO blocks.
 
 use std::fs::{self, File, Metadata, OpenOptions};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use rustix::fs::FileType;
 
 use crate::error::{Error, Result};
 use crate::mode::MapMode;
+use crate::os::files;
 
 /// A regular file, open for `mode`, and its size.
 ///
@@ -28,7 +29,7 @@ pub(crate) fn open_regular(path: &Path, mode: MapMode) -> Result<(File, u64)> {
 }
 
 fn check(path: &Path, metadata: &Metadata) -> Result<()> {
-    match kind_name(FileType::from_raw_mode(metadata.mode())) {
+    match kind_name(files::kind_of(metadata)) {
         Some(kind) => Err(Error::NotRegular { path: path.to_owned(), kind }),
         None => Ok(()),
     }

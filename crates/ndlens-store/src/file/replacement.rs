@@ -23,11 +23,12 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid, XattrFlags};
+use rustix::fs::{AtFlags, Gid, Mode, OFlags, RawMode, Uid, XattrFlags};
 use rustix::io::Errno;
 
 use crate::error::{Error, Result};
 use crate::file::target::{Old, Target};
+use crate::os::files::{self, NO_ATTRIBUTE};
 use crate::os::ids::random_bits;
 
 /// Permissions of a new file, before the umask removes some.
@@ -108,7 +109,8 @@ impl<'a> Replacement<'a> {
             self.keep_attributes(old)?;
         }
         rustix::fs::fchmod(&self.file, self.mode).map_err(io)?;
-        rustix::fs::fsync(&self.file).map_err(io)?;
+        // As `fsync`, and to the disk where a platform's `fsync` ends at the disk's cache.
+        self.file.sync_all().map_err(|source| Error::Io { path: self.path.to_owned(), source })?;
         let directory = &self.target.directory;
         if let Some(temporary) = &self.temporary {
             rustix::fs::renameat(directory, temporary, directory, &self.target.name).map_err(io)?;
@@ -118,7 +120,7 @@ impl<'a> Replacement<'a> {
         let synced = if self.target.syncable {
             rustix::fs::fsync(directory)
         } else {
-            rustix::fs::syncfs(&self.file)
+            files::sync_disk_of(&self.file)
         };
         match synced {
             // Some file systems, such as those of FUSE, do not sync directories.
@@ -182,7 +184,7 @@ impl Drop for Replacement<'_> {
 }
 
 /// Permissions, without those that a write removes.
-fn kept_mode(mode: u32) -> Mode {
+fn kept_mode(mode: RawMode) -> Mode {
     let group_runs = if mode & libc::S_IXGRP == 0 { 0 } else { libc::S_ISGID };
     Mode::from_raw_mode(mode & 0o7777 & !(libc::S_ISUID | group_runs))
 }
@@ -247,7 +249,7 @@ fn names(file: &File) -> rustix::io::Result<Vec<CString>> {
 fn value(file: &File, name: &CStr) -> rustix::io::Result<Option<Vec<u8>>> {
     let query = || rustix::fs::fgetxattr_query(file, name);
     match grown(query, |bytes| rustix::fs::fgetxattr(file, name, bytes)) {
-        Err(Errno::NODATA) => Ok(None),
+        Err(NO_ATTRIBUTE) => Ok(None),
         value => value.map(Some),
     }
 }

@@ -12,20 +12,22 @@
 //! | in a sticky directory a link, or a file, of another user | refuses (`fs.protected_symlinks`, `fs.protected_regular`) | likewise |
 //! | a directory, a device, a FIFO | | refused: they cannot be replaced |
 //!
-//! Links are followed one by one, each by its descriptor, so that no other process can exchange one
-//! meanwhile.
+//! Links are followed one by one, and no other process can exchange one between the look at its
+//! owner and the look at its text (`os::files`).
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, FileType, Mode, OFlags, Stat};
+use rustix::fs::{CWD, FileType, Mode, OFlags, RawMode, Stat};
 
 use crate::error::{Error, Result};
 use crate::file::regular::kind_name;
+use crate::os::files::{self, DirectoryEntry};
+use crate::os::kernel;
 
 /// Maximum number of links that Linux follows.
 const LINKS_MAX: usize = 40;
@@ -61,7 +63,7 @@ impl StickyRules {
     /// The rules in force; the strictest if they are unknown.
     fn of_system() -> Self {
         let level = |name| {
-            let text = fs::read_to_string(format!("/proc/sys/fs/{name}")).ok();
+            let text = kernel::setting(&format!("fs/{name}"));
             text.and_then(|text| text.trim().parse().ok()).unwrap_or(2)
         };
         StickyRules { links: level("protected_symlinks") > 0, files: level("protected_regular") }
@@ -80,7 +82,7 @@ impl StickyRules {
     }
 }
 
-fn has(stat: &Stat, bits: u32) -> bool {
+fn has(stat: &Stat, bits: RawMode) -> bool {
     stat.st_mode & bits == bits
 }
 
@@ -100,23 +102,17 @@ impl Target {
         for _ in 0..LINKS_MAX {
             let name = last_name(&rest).map_err(io)?.to_owned();
             let (directory, syncable) = open_directory(base.as_ref(), &rest).map_err(system)?;
-            let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            let entry = match rustix::fs::openat(&directory, &name, flags, Mode::empty()) {
-                Ok(entry) => entry,
-                Err(rustix::io::Errno::NOENT) => {
-                    return Ok(Target { directory, syncable, name, old: None });
-                }
-                Err(error) => return Err(system(error)),
+            let entry = DirectoryEntry::of(&directory, &name).map_err(system)?;
+            let Some(DirectoryEntry { stat, link }) = entry else {
+                return Ok(Target { directory, syncable, name, old: None });
             };
             let above = rustix::fs::fstat(&directory).map_err(system)?;
-            let stat = rustix::fs::fstat(&entry).map_err(system)?;
             match FileType::from_raw_mode(stat.st_mode) {
                 FileType::Symlink => {
                     if rules.refuse_link(&above, &stat, user) {
                         return Err(system(rustix::io::Errno::ACCESS));
                     }
-                    let text = rustix::fs::readlinkat(&entry, c"", Vec::new()).map_err(system)?;
-                    rest = PathBuf::from(OsString::from_vec(text.into_bytes()));
+                    rest = PathBuf::from(link.unwrap_or_default());
                     base = if rest.is_absolute() { None } else { Some(directory) };
                 }
                 FileType::RegularFile => {
@@ -131,7 +127,7 @@ impl Target {
                     let file = rustix::fs::openat(&directory, &name, flags, Mode::empty())
                         .map_err(system)?;
                     let opened = rustix::fs::fstat(&file).map_err(system)?;
-                    if (opened.st_dev, opened.st_ino) == (stat.st_dev, stat.st_ino) {
+                    if files::identity(&opened) == files::identity(&stat) {
                         let old = Some(Old { file: file.into(), stat });
                         return Ok(Target { directory, syncable, name, old });
                     }
@@ -169,7 +165,7 @@ fn open_directory(base: Option<&OwnedFd>, path: &Path) -> rustix::io::Result<(Ow
     };
     match open(OFlags::RDONLY) {
         Ok(directory) => Ok((directory, true)),
-        Err(rustix::io::Errno::ACCESS) => Ok((open(OFlags::PATH)?, false)),
+        Err(rustix::io::Errno::ACCESS) => Ok((open(files::SEARCH)?, false)),
         Err(error) => Err(error),
     }
 }
@@ -178,7 +174,7 @@ fn open_directory(base: Option<&OwnedFd>, path: &Path) -> rustix::io::Result<(Ow
 mod tests {
     use super::*;
 
-    fn stat(mode: u32, user: u32) -> Stat {
+    fn stat(mode: RawMode, user: u32) -> Stat {
         let mut stat = rustix::fs::stat("/").unwrap();
         (stat.st_mode, stat.st_uid) = (mode, user);
         stat

@@ -2,16 +2,15 @@
 //! are not worth a map each.
 
 use std::fs::File;
-use std::io::{self, IoSliceMut, Read};
+use std::io::{self, Read};
 use std::path::Path;
 
 use ndlens_core::room;
-use rustix::fs::{Advice, fadvise};
-use rustix::io::{ReadWriteFlags, preadv2};
 
 use crate::error::{Error, Result};
 use crate::file::regular::open_regular;
 use crate::mode::MapMode;
+use crate::os::advice;
 
 /// The longest file that is read whole: an image of the default limit of pixels, uncompressed, is
 /// half as long. A longer one is no image, and may be longer than memory.
@@ -66,12 +65,9 @@ fn fill(mut file: &File, bytes: &mut [u8]) -> io::Result<usize> {
 /// system's cache: whether it is there. A file that cannot be opened is left to its reader.
 pub fn ask_for_file(path: &Path) -> bool {
     let Ok((file, len)) = open_regular(path, MapMode::Read) else { return true };
-    let mut first = [0];
-    let read = preadv2(&file, &mut [IoSliceMut::new(&mut first)], 0, ReadWriteFlags::NOWAIT);
-    // An error other than that it would wait: the file system cannot tell.
-    let is_there = len == 0 || matches!(read, Ok(1..));
+    let is_there = len == 0 || advice::is_cached(&file);
     if !is_there {
-        let _ = fadvise(&file, 0, None, Advice::WillNeed);
+        advice::read_ahead(&file);
     }
     is_there
 }
@@ -79,15 +75,7 @@ pub fn ask_for_file(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rustix::io::Errno;
     use std::fs;
-
-    /// Whether system and file system tell what is in the cache.
-    fn tells(path: &Path) -> bool {
-        let file = File::open(path).unwrap();
-        let read = preadv2(&file, &mut [IoSliceMut::new(&mut [0])], 0, ReadWriteFlags::NOWAIT);
-        !matches!(read, Err(Errno::NOSYS | Errno::OPNOTSUPP))
-    }
 
     #[test]
     fn a_file_replaces_what_was_read_before() {
@@ -99,7 +87,7 @@ mod tests {
             read_file(&path, &mut bytes).unwrap();
             assert_eq!(bytes, contents);
             // It was just read.
-            assert_eq!(ask_for_file(&path), contents.is_empty() || tells(&path));
+            assert_eq!(ask_for_file(&path), contents.is_empty() || advice::tells_cached(&path));
         }
     }
 

@@ -25,8 +25,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::encoding::{from_bytes, to_bytes};
 use crate::error::{Error, Result, is_shortage};
+use crate::os::shared::{self, SharedFile};
 use crate::shm::arena::{Arena, ArenaId};
-use crate::shm::holders;
 
 /// A handle of an [`Arena`]: some 30 bytes that any process of the same user can open while this
 /// one holds the arena.
@@ -111,7 +111,7 @@ impl Handle {
             Err(error) => Some(error),
         };
         // The process that made the handle is gone, but others may hold the memory.
-        for path in holders::of_file(self.device, self.inode, None) {
+        for path in shared::paths_of_file(self.device, self.inode) {
             match self.open_at(&path, keeps_descriptor) {
                 Ok(Some(arena)) => return Ok(arena),
                 // It exists, but this process may not open it.
@@ -119,14 +119,17 @@ impl Handle {
                 Ok(None) | Err(_) => {}
             }
         }
-        let unseen =
-            |source| Error::NoProcesses { what: format!("process {}", self.process), source };
+        let unseen = |source| Error::NoProcesses {
+            what: format!("process {}", self.process),
+            place: shared::PLACE,
+            source,
+        };
         Err(match refusal {
-            Some(ref error) if !is_shortage(error) && holders::is_hidden(self.process) => {
+            Some(ref error) if !is_shortage(error) && shared::is_hidden(self.process) => {
                 Error::SharedMemoryHidden { process: self.process }
             }
             Some(source) => Error::SharedMemoryRefused { process: self.process, source },
-            None => holders::check().map_or_else(unseen, |()| self.gone()),
+            None => shared::check().map_or_else(unseen, |()| self.gone()),
         })
     }
 
@@ -137,18 +140,18 @@ impl Handle {
 
     /// The arena, if the file is the one of the handle.
     fn open_at(&self, path: &Path, keeps_descriptor: bool) -> io::Result<Option<Arc<Arena>>> {
-        if !self.is_inode(&fs::metadata(path)?) || !holders::is_ours(path) {
+        if !self.is_inode(&fs::metadata(path)?) || !shared::is_ours(path) {
             return Ok(None);
         }
-        let file = holders::open(path)?;
-        if !self.is_inode(&file.metadata()?) {
+        let file = SharedFile::open(path)?;
+        if !self.is_inode(&file.file().metadata()?) {
             return Ok(None);
         }
         Ok(Arena::adopt_as(file, keeps_descriptor)?.filter(|arena| *arena.id() == self.id))
     }
 
     fn path(&self) -> PathBuf {
-        PathBuf::from(format!("/proc/{}/fd/{}", self.process, self.descriptor))
+        shared::path_of(self.process, self.descriptor, &self.id)
     }
 
     fn is_inode(&self, metadata: &fs::Metadata) -> bool {

@@ -2,10 +2,12 @@
 
 use std::io;
 
+use crate::os::kernel;
+
 /// A unique id.
 pub(crate) fn random_bits() -> io::Result<[u8; 16]> {
     let mut bits = [0; 16];
-    rustix::rand::getrandom(&mut bits[..], rustix::rand::GetRandomFlags::empty())?;
+    kernel::fill_with_random(&mut bits)?;
     Ok(bits)
 }
 

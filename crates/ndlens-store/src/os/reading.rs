@@ -8,7 +8,7 @@ use std::path::Path;
 use ndlens_core::{ALIGNMENT, Buffer};
 
 use crate::error::{Error, Result};
-use crate::os::available::available_bytes;
+use crate::os::kernel::available_bytes;
 
 /// From this size on, the available memory is checked. Below it, the check costs more than it
 /// saves.

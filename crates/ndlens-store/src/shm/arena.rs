@@ -1,7 +1,7 @@
 //! Memory that several processes share.
 //!
-//! An [`Arena`] is a memfd, a file in memory without a path. It needs no `/dev/shm`, and is freed
-//! with the last process that holds it, whatever ends that process.
+//! An [`Arena`] is a file in memory that `os::shared` makes. It is freed with the last process that
+//! holds it, whatever ends that process; see there for the platform's limitations.
 //!
 //! ```text
 //!  0         one page        DATA_START                                   DATA_START + len
@@ -11,8 +11,8 @@
 //!
 //! # Rationale
 //!
-//! - The file is sealed: no process, not even its creator, can change its length, so no access to
-//!   it is a SIGBUS for a missing page at the end.
+//! - The file keeps its length, on Linux by seals, so no access to it is a SIGBUS for a missing
+//!   page at the end.
 //! - Its pages are set aside before they are handed out, in pieces, with a check of the available
 //!   memory before each: too little is an error here, not a signal at the first write.
 //! - It is mapped once in a process: a registry finds an arena by its id for every further handle.
@@ -28,22 +28,22 @@
 use std::fs::File;
 use std::io;
 use std::mem;
-use std::os::fd::{AsFd, IntoRawFd};
 use std::os::unix::fs::MetadataExt;
 use std::process;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
-use memmap2::{Advice, MmapOptions, MmapRaw};
+use memmap2::{MmapOptions, MmapRaw};
 use ndlens_core::{ALIGNMENT, Access, Buffer, Owner};
-use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags};
 
 use crate::error::{Error, Result};
-use crate::os::available::reserve;
+use crate::os::advice;
 use crate::os::ids::{halves, joined, random_bits};
 use crate::os::process::PerProcess;
 use crate::os::registry::Registry;
+use crate::os::reserve::reserve;
+use crate::os::shared::SharedFile;
 use crate::shm::claims::BlockHeader;
 
 /// Start of the bytes that are handed out. The bytes before it are the header.
@@ -66,9 +66,6 @@ pub(crate) const SENDERS: usize = 128;
 
 /// The number of [`Arena::words`].
 pub const ARENA_WORDS: usize = 256;
-
-/// The seals of every arena: a file with these keeps its length.
-const SEALS: SealFlags = SealFlags::SHRINK.union(SealFlags::GROW);
 
 /// The first page. Other processes write to it too, and could write any value. Values that must be
 /// valid are copied and checked when the arena is mapped; only values that may be arbitrary are
@@ -119,12 +116,12 @@ pub struct Arena {
     this: Weak<Arena>,
 }
 
-/// A sealed file, mapped from its header to its end.
+/// A file, mapped from its header to its end.
 #[derive(Debug)]
 struct Mapping {
     map: MmapRaw,
     /// None if the map is enough.
-    file: Option<File>,
+    file: Option<SharedFile>,
     /// Bytes after the header.
     len: usize,
     device: u64,
@@ -132,9 +129,9 @@ struct Mapping {
 }
 
 impl Mapping {
-    fn new(file: File, len: usize) -> io::Result<Self> {
-        let map = MmapOptions::new().len(DATA_START + len).map_raw(&file)?;
-        let metadata = file.metadata()?;
+    fn new(file: SharedFile, len: usize) -> io::Result<Self> {
+        let map = MmapOptions::new().len(DATA_START + len).map_raw(file.file())?;
+        let metadata = file.file().metadata()?;
         Ok(Mapping { map, file: Some(file), len, device: metadata.dev(), inode: metadata.ino() })
     }
 
@@ -152,9 +149,10 @@ impl Mapping {
 
     /// The file, unless its descriptor is another file's now. A daemon closes all descriptors and
     /// opens files of its own.
-    fn own_file(&self) -> Option<&File> {
-        let is_own = |file: &&File| {
-            file.metadata()
+    fn own_file(&self) -> Option<&SharedFile> {
+        let is_own = |file: &&SharedFile| {
+            file.file()
+                .metadata()
                 .is_ok_and(|metadata| (metadata.dev(), metadata.ino()) == (self.device, self.inode))
         };
         self.file.as_ref().filter(is_own)
@@ -166,8 +164,7 @@ impl Drop for Mapping {
         if self.own_file().is_none()
             && let Some(file) = self.file.take()
         {
-            // The descriptor belongs to other code, which closes it.
-            let _ = file.into_raw_fd();
+            file.forget();
         }
     }
 }
@@ -193,7 +190,7 @@ impl Arena {
     }
 
     /// As [`create`](Self::create), but not set aside yet, and not ready: the caller does both.
-    /// `/proc/<pid>/fd` and `/proc/<pid>/maps` show `label`.
+    /// Other processes find it by `label` too.
     pub(crate) fn create_sparse(label: &str, len: usize) -> Result<Arc<Self>> {
         let failed = |operation| {
             move |source: io::Error| Error::SharedMemory { operation, len_bytes: len, source }
@@ -206,15 +203,10 @@ impl Arena {
         if limit.is_some_and(|limit| limit < file_len as u64) {
             return Err(too_long());
         }
-        let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-        let file =
-            rustix::fs::memfd_create(label, flags).map_err(|e| failed("create")(e.into()))?;
-        let file = File::from(file);
-        file.set_len(file_len as u64).map_err(failed("create"))?;
-        rustix::fs::fcntl_add_seals(&file, SEALS | SealFlags::SEAL)
-            .map_err(|e| failed("seal")(e.into()))?;
-        reserve(&file, 0, DATA_START).map_err(|e| e.of(len))?;
         let id = random_bits().map_err(failed("name"))?;
+        let file = SharedFile::create(&id, label, file_len as u64)
+            .map_err(|(operation, source)| failed(operation)(source))?;
+        reserve(&file, 0, DATA_START).map_err(|e| e.of(len))?;
 
         let mapping = Mapping::new(file, len).map_err(failed("map"))?;
         let header = mapping.header();
@@ -232,17 +224,19 @@ impl Arena {
 
     /// The arena that an open file is, mapped at most once in this process; None if the file is not
     /// an arena.
-    pub(crate) fn adopt(file: File) -> io::Result<Option<Arc<Self>>> {
+    pub(crate) fn adopt(file: SharedFile) -> io::Result<Option<Arc<Self>>> {
         Arena::adopt_as(file, true)
     }
 
     /// As [`adopt`](Self::adopt). A map needs no descriptor, but other processes find the arena by
     /// one.
-    pub(crate) fn adopt_as(file: File, keeps_descriptor: bool) -> io::Result<Option<Arc<Self>>> {
-        // Only a memfd has seals, and with these its map stays valid.
-        let sealed = rustix::fs::fcntl_get_seals(&file).is_ok_and(|seals| seals.contains(SEALS));
-        let file_len = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
-        let Some(len) = file_len.checked_sub(DATA_START).filter(|_| sealed) else {
+    pub(crate) fn adopt_as(
+        file: SharedFile,
+        keeps_descriptor: bool,
+    ) -> io::Result<Option<Arc<Self>>> {
+        let keeps_length = file.keeps_length();
+        let file_len = usize::try_from(file.file().metadata()?.len()).unwrap_or(usize::MAX);
+        let Some(len) = file_len.checked_sub(DATA_START).filter(|_| keeps_length) else {
             return Ok(None);
         };
         let mut mapping = Mapping::new(file, len)?;
@@ -279,7 +273,8 @@ impl Arena {
         if self.mapping.file.is_none() {
             return Ok(());
         }
-        let file = self.file().ok_or(Error::SharedMemoryGone { process: process::id() })?;
+        let file =
+            self.mapping.own_file().ok_or(Error::SharedMemoryGone { process: process::id() })?;
         reserve(file, DATA_START + offset, len).map_err(|error| error.of(len))
     }
 
@@ -287,8 +282,7 @@ impl Arena {
     /// place of a fault for each page.
     pub(crate) fn populate(&self, offset: usize, len: usize) {
         if len >= POPULATE_BYTES {
-            // Systems before Linux 5.14 cannot; the faults come then.
-            let _ = self.mapping.map.advise_range(Advice::PopulateWrite, DATA_START + offset, len);
+            advice::populate(&self.mapping.map, DATA_START + offset, len);
         }
     }
 
@@ -314,7 +308,7 @@ impl Arena {
     /// The file by which other processes find the arena; None without a descriptor, or if other
     /// code closed it.
     pub(crate) fn file(&self) -> Option<&File> {
-        self.mapping.own_file()
+        self.mapping.own_file().map(SharedFile::file)
     }
 
     pub(crate) fn device(&self) -> u64 {
@@ -397,12 +391,10 @@ impl Arena {
     /// Gives pages back to the system, if it can take them: they are zeros from then on, and not
     /// set aside.
     pub(crate) fn give_pages_back(&self, offset: usize, len: usize) -> bool {
-        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-        let start = (DATA_START + offset) as u64;
         // Without a descriptor they cannot be given back, and stay until the arena is freed.
-        self.file().is_some_and(|file| {
-            rustix::fs::fallocate(file.as_fd(), flags, start, len as u64).is_ok()
-        })
+        self.mapping
+            .own_file()
+            .is_some_and(|file| file.give_back((DATA_START + offset) as u64, len))
     }
 
     /// Words by which processes synchronise, all 0 at first. They are not among the bytes that are
@@ -471,7 +463,7 @@ pub(crate) fn replace_descriptor(arena: &Arena, file: &File) -> File {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::os::available::available_bytes;
+    use crate::os::shared;
 
     fn write(buffer: &Buffer, at: usize, byte: u8) {
         assert!(at < buffer.len());
@@ -483,6 +475,12 @@ mod tests {
         assert!(at < buffer.len());
         // SAFETY: within the buffer.
         unsafe { buffer.as_ptr().as_ptr().add(at).read_volatile() }
+    }
+
+    /// The file, as another process opens it.
+    fn open_again(arena: &Arena) -> SharedFile {
+        let path = shared::paths_of_file(arena.device(), arena.inode()).next();
+        SharedFile::open(&path.unwrap()).unwrap()
     }
 
     #[test]
@@ -518,20 +516,6 @@ mod tests {
     }
 
     #[test]
-    fn nobody_can_make_it_shorter_or_longer() {
-        let arena = Arena::create(5000).unwrap();
-        for len in [0, 1 << 20] {
-            assert_eq!(
-                arena.file().unwrap().set_len(len).unwrap_err().kind(),
-                io::ErrorKind::PermissionDenied
-            );
-        }
-        let grow =
-            rustix::fs::fallocate(arena.file().unwrap(), FallocateFlags::empty(), 0, 1 << 20);
-        assert_eq!(grow, Err(rustix::io::Errno::PERM));
-    }
-
-    #[test]
     fn a_file_that_took_the_place_of_the_descriptor_is_neither_written_nor_closed() {
         use std::io::{Read, Seek, Write};
 
@@ -554,37 +538,22 @@ mod tests {
     #[test]
     fn an_arena_is_mapped_once_in_a_process() {
         let arena = Arena::create(10).unwrap();
-        let again = Arena::adopt(arena.file().unwrap().try_clone().unwrap()).unwrap().unwrap();
+        let again = Arena::adopt(open_again(&arena)).unwrap().unwrap();
         assert!(Arc::ptr_eq(&arena, &again));
     }
 
     #[test]
-    fn a_file_that_is_no_arena_is_not_mapped_as_one() {
-        let plain = tempfile::tempfile().unwrap();
-        plain.set_len(1 << 16).unwrap();
-        assert!(Arena::adopt(plain).unwrap().is_none());
-
-        let memfd = |len, seals| {
-            let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-            let file = File::from(rustix::fs::memfd_create("ndlens", flags).unwrap());
-            file.set_len(len).unwrap();
-            rustix::fs::fcntl_add_seals(&file, seals).unwrap();
-            file
-        };
-        for (len, seals) in [(1 << 16, SealFlags::GROW), (1 << 16, SEALS), (100, SEALS), (0, SEALS)]
-        {
-            assert!(Arena::adopt(memfd(len, seals)).unwrap().is_none());
-        }
-
+    fn an_arena_of_another_version_is_not_mapped() {
         let arena = Arena::create(10).unwrap();
         arena.header().version.store(VERSION + 1, Ordering::Relaxed);
-        assert!(Arena::adopt(arena.file().unwrap().try_clone().unwrap()).unwrap().is_none());
+        assert!(Arena::adopt(open_again(&arena)).unwrap().is_none());
     }
 
     #[test]
     fn more_memory_than_there_is_is_an_error() {
         // Not more than fits the addresses of a process, which have 39 bits on some aarch64.
-        let len = 2 * available_bytes() as usize;
+        let there = Arena::create(1).unwrap().mapping.own_file().unwrap().available();
+        let len = 2 * there as usize;
         let error = Arena::create(len).unwrap_err();
         let Error::SharedMemoryExhausted { available, .. } = error else { panic!("{error}") };
         let expected =

@@ -2,7 +2,6 @@
 //! for messages.
 
 use std::io;
-use std::path::PathBuf;
 use std::process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,10 +10,9 @@ use ndlens_core::{Buffer, Owner};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
-use crate::os::forks;
+use crate::os::{forks, shared};
 use crate::shm::arena::Arena;
 use crate::shm::claims::Claims;
-use crate::shm::holders;
 use crate::shm::nursery::{BLOCK_HEADER, BlockPlace, Nursery};
 
 /// A part of an arena that ends before it: the owner of buffers that hold both.
@@ -175,19 +173,10 @@ pub(crate) fn block_of(buffer: &Buffer) -> Option<&Block> {
 ///
 /// # Errors
 ///
-/// `/proc` does not show processes.
+/// The system does not show which processes hold a file.
 pub fn sharers(buffer: &Buffer) -> Option<io::Result<Vec<u32>>> {
     let arena = arena_of(buffer)?;
-    if let Err(error) = holders::check() {
-        return Some(Err(error));
-    }
-    let descriptors = holders::of_file(arena.device(), arena.inode(), Some(process::id()));
-    // "/proc/<pid>/fd/<number>"
-    let process = |path: PathBuf| path.components().nth(2)?.as_os_str().to_str()?.parse().ok();
-    let mut processes: Vec<u32> = descriptors.filter_map(process).collect();
-    processes.sort_unstable();
-    processes.dedup();
-    Some(Ok(processes))
+    Some(shared::processes_with(arena.device(), arena.inode()))
 }
 
 /// The arena that a buffer is on, if it is on one.

@@ -1,26 +1,21 @@
 //! A lock on a name: one process at a time may create its memory.
 //!
-//! The lock is a socket that is bound to the name in Linux's abstract namespace: only one socket
-//! can be bound, no file is on disk, and the system removes it with the process, however that ends.
+//! The lock is a descriptor that only one process can have ([`shared::lock`]). The system gives it
+//! up with the process, however that ends.
 //!
-//! A forked child would hold its parent's socket too, and may outlive the parent. So the child
-//! closes the socket before it runs other code.
-//!
-//! # Limitations
-//!
-//! - Another user of the machine can bind the name first, and keeps it then.
-//! - Processes in other network namespaces have separate locks.
+//! A forked child would hold its parent's descriptor too, and may outlive the parent. So the child
+//! closes it before it runs other code.
 
 #![expect(unsafe_code, reason = "closes a descriptor in a forked child; see UNSAFE.md")]
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::linux::net::SocketAddrExt;
-use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::process;
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::thread;
+
+use crate::os::shared;
 
 /// Maximum number of names that one process can create at once; a further one waits.
 const MOST_HELD: usize = 16;
@@ -40,7 +35,7 @@ static REGISTERED: Once = Once::new();
 /// The lock; unlocked on drop.
 #[derive(Debug)]
 pub(crate) struct NameLock {
-    socket: Option<OwnedFd>,
+    descriptor: Option<OwnedFd>,
     place: usize,
     process: u32,
 }
@@ -48,7 +43,6 @@ pub(crate) struct NameLock {
 impl NameLock {
     /// The lock, or None if another process or thread holds it.
     pub(crate) fn try_acquire(name: &str) -> io::Result<Option<Self>> {
-        let address = SocketAddr::from_abstract_name(name)?;
         // SAFETY: the three functions do what may be done around a fork: they touch atomics, wait
         // for threads that hold the gate for a few system calls, and close descriptors.
         REGISTERED.call_once(|| unsafe {
@@ -65,18 +59,9 @@ impl NameLock {
             else {
                 return Ok(None);
             };
-            match UnixDatagram::bind_addr(&address) {
-                Ok(socket) => {
-                    HELD[place].store(socket.as_raw_fd(), Ordering::Relaxed);
-                    Ok(Some(NameLock {
-                        socket: Some(socket.into()),
-                        place,
-                        process: process::id(),
-                    }))
-                }
-                Err(error) if error.kind() == io::ErrorKind::AddrInUse => Ok(None),
-                Err(error) => Err(error),
-            }
+            let Some(descriptor) = shared::lock(name)? else { return Ok(None) };
+            HELD[place].store(descriptor.as_raw_fd(), Ordering::Relaxed);
+            Ok(Some(NameLock { descriptor: Some(descriptor), place, process: process::id() }))
         })();
         open_gate();
         acquired
@@ -85,15 +70,15 @@ impl NameLock {
 
 impl Drop for NameLock {
     fn drop(&mut self) {
-        let socket = self.socket.take();
+        let descriptor = self.descriptor.take();
         if process::id() != self.process {
             // Closed when the fork was made; the number may be another file's by now.
-            std::mem::forget(socket);
+            std::mem::forget(descriptor);
             return;
         }
         close_gate();
         HELD[self.place].store(NONE, Ordering::Relaxed);
-        drop(socket);
+        drop(descriptor);
         open_gate();
     }
 }
@@ -122,8 +107,8 @@ extern "C" fn after_fork_in_child() {
     for held in &HELD {
         let descriptor = held.swap(NONE, Ordering::Relaxed);
         if descriptor != NONE {
-            // SAFETY: the child's copy of a socket that a NameLock owns, which forgets it in this
-            // process.
+            // SAFETY: the child's copy of a descriptor that a NameLock owns, which forgets it in
+            // this process.
             unsafe { libc::close(descriptor) };
         }
     }
@@ -137,7 +122,7 @@ mod tests {
     use super::*;
 
     fn name(of: &str) -> String {
-        format!("ndlens-test/{}/{of}", process::id())
+        format!("test-{}-{of}", process::id())
     }
 
     #[test]

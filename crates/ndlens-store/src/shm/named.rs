@@ -4,8 +4,8 @@
 //! get the same memory. If any of them is killed, at any moment, the others go on, and no memory is
 //! left over. So there is no registry that could be wrong: the system is the registry.
 //!
-//! - The memory is a memfd that is called `ndlens:<name>`. A process finds it among the files that
-//!   the user's processes hold (`/proc/<pid>/fd`). It exists as long as a process holds it.
+//! - The memory is a file that is labelled `ndlens:<name>`. A process finds it among those that the
+//!   user's processes hold (`os::shared`). It exists as long as a process holds it.
 //! - It is valid once its header has the ready flag, which its creator sets last. If the creator
 //!   dies before, the memory is never ready, and is freed with its creator.
 //! - The holder of the `NameLock` creates it. The lock ends with its process.
@@ -28,8 +28,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::encoding::{DTypeName, List, from_bytes, try_to_bytes};
 use crate::error::{Error, Result, is_shortage};
+use crate::os::shared::{self, SharedFile};
 use crate::shm::arena::Arena;
-use crate::shm::holders;
 use crate::shm::name_lock::NameLock;
 use crate::shm::share::ArenaPlan;
 
@@ -151,14 +151,13 @@ pub fn take_turn(name: &Name) -> Result<Turn> {
     if let Some(contents) = find(name)? {
         return Ok(Turn::Attached(contents));
     }
-    let address = format!("ndlens/{}/{}", rustix::process::geteuid().as_raw(), name.0);
-    let lock = NameLock::try_acquire(&address)
+    let lock = NameLock::try_acquire(&name.0)
         .map_err(|source| Error::NameLock { name: name.to_string(), source })?;
     let Some(lock) = lock else { return Ok(Turn::Wait) };
     // It may have been created since the first search.
     Ok(match find(name)? {
         Some(contents) => Turn::Attached(contents),
-        None if holders::is_hidden(process::id()) => {
+        None if shared::is_hidden(process::id()) => {
             return Err(Error::NameHidden { name: name.to_string(), process: process::id() });
         }
         None => Turn::Create(Creation { name: name.clone(), _lock: lock }),
@@ -174,8 +173,12 @@ pub fn take_turn(name: &Name) -> Result<Turn> {
 /// be read.
 pub fn find(name: &Name) -> Result<Option<NamedArrays>> {
     let Some(arena) = find_arena(&name.label())? else {
-        let unknown = |source| Error::NoProcesses { what: format!("the name {name}"), source };
-        return holders::check().map(|()| None).map_err(unknown);
+        let unknown = |source| Error::NoProcesses {
+            what: format!("the name {name}"),
+            place: shared::PLACE,
+            source,
+        };
+        return shared::check().map(|()| None).map_err(unknown);
     };
     NamedArrays::of(&arena).map(Some)
 }
@@ -185,10 +188,9 @@ pub fn find(name: &Name) -> Result<Option<NamedArrays>> {
 /// If this process has no memory, addresses or descriptors for it, that is an error: a caller that
 /// took it for absent would wait without end, or create it twice.
 fn find_arena(label: &str) -> Result<Option<Arc<Arena>>> {
-    let wanted = holders::link(label);
     let mut shortage = None;
-    for path in holders::descriptors(None, |link| link == wanted) {
-        match holders::open(&path).and_then(Arena::adopt) {
+    for path in shared::labelled(label) {
+        match SharedFile::open(&path).and_then(Arena::adopt) {
             Ok(Some(arena)) if arena.is_ready() => return Ok(Some(arena)),
             Err(source) if is_shortage(&source) => {
                 let len_bytes = fs::metadata(&path).map_or(0, |metadata| metadata.len() as usize);

@@ -323,6 +323,7 @@ impl Places {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::os::HAS_LINUX;
 
     const LEN: usize = 16 << 20;
 
@@ -370,13 +371,15 @@ mod tests {
             }
             nursery.give_back(large, false, true);
         }
-        assert!(held(&nursery) < SPARE_BYTES + (2 << 20), "{}", held(&nursery));
+        // Pages go back where the system takes them.
+        let most = if HAS_LINUX { SPARE_BYTES + (2 << 20) } else { LEN };
+        assert!(held(&nursery) < most, "{}", held(&nursery));
         // Blocks of all sizes that live together, and then only every tenth.
         let mut blocks: Vec<_> =
             (0..12).map(|_| nursery.take(1_000_000).unwrap().unwrap()).collect();
         let small: Vec<_> = (0..5).map(|_| nursery.take(100).unwrap().unwrap()).collect();
         blocks.drain(..).for_each(|place| nursery.give_back(place, false, true));
-        assert!(held(&nursery) < SPARE_BYTES + (2 << 20), "{}", held(&nursery));
+        assert!(held(&nursery) < most, "{}", held(&nursery));
         drop((kept, small));
     }
 

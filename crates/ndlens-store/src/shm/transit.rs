@@ -28,9 +28,9 @@ use ndlens_core::room;
 use serde::{Deserialize, Serialize};
 
 use crate::os::process::PerProcess;
+use crate::os::shared;
 use crate::shm::arena::{Arena, ArenaId};
 use crate::shm::claims::LOST_AFTER;
-use crate::shm::holders;
 use crate::shm::nursery::Nursery;
 
 /// The place of the counting word in the arena, and the sender that it must have.
@@ -113,7 +113,7 @@ fn claim(slots: &[AtomicU64], sender: u32) -> Option<Ticket> {
     let place = slots.iter().position(|slot| take(slot, 0)).or_else(|| {
         slots.iter().position(|slot| {
             let was = slot.load(Ordering::Relaxed);
-            holders::is_gone((was >> 32) as u32) && take(slot, was)
+            shared::is_gone((was >> 32) as u32) && take(slot, was)
         })
     })?;
     Some(Ticket { slot: u8::try_from(place).ok()?, sender })
@@ -168,11 +168,9 @@ pub fn wait_for_receipts(timeout: Duration) -> bool {
     sweep();
     // Without memory for the lists, no arena counts as held by others.
     let arenas = room::list_of(PARCELS.lock().iter().map(|parcel| parcel.arena.clone()));
-    let others =
-        |arena: &Arena| holders::of_file(arena.device(), arena.inode(), Some(process::id()));
     let mut safe: HashSet<ArenaId> = HashSet::new();
     for arena in arenas.unwrap_or_default() {
-        if others(&arena).next().is_some() {
+        if shared::others_hold(arena.device(), arena.inode()) {
             let _ = room::insert(&mut safe, *arena.id());
         }
     }

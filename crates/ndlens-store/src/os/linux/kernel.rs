@@ -1,18 +1,15 @@
-//! The available memory, read before memory is taken.
+//! What the kernel says in `/proc`: the available memory, settings, the file of a map.
 //!
-//! Shared memory is taken page by page. If the machine, or the control group of a container, has no
-//! more, the system does not refuse: it ends a process. So code that takes much memory checks
-//! first. The answer is the system's estimate and can be late. It is read again for every piece, so
-//! that it is never late by much.
+//! The available memory is read before memory is taken. Shared memory is taken page by page. If the
+//! machine, or the control group of a container, has no more, the system does not refuse: it ends a
+//! process. So code that takes much memory checks first. The answer is the system's estimate and
+//! can be late. It is read again for every piece, so that it is never late by much.
 
-use std::fs::{self, File};
+use std::ffi::OsStr;
+use std::fs;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-
-use rustix::fs::FallocateFlags;
-
-use crate::error::Error;
 
 /// The bytes that could be taken now without any process being ended for it. `u64::MAX` if that is
 /// unknown.
@@ -87,51 +84,79 @@ fn group_bytes(directory: &Path, version: Version) -> Option<u64> {
     Some(limit.saturating_sub(used.saturating_sub(of_files)))
 }
 
-/// Bytes that are set aside between two checks of the available memory.
-const PIECE_BYTES: usize = 256 << 20;
-
-/// The reason why memory could not be set aside.
-pub(crate) enum Shortage {
-    Available(u64),
-    System(io::Error),
+/// The value of a setting of the kernel, as `vm/max_map_count`; None if it is unknown.
+pub(crate) fn setting(name: &str) -> Option<String> {
+    fs::read_to_string(format!("/proc/sys/{name}")).ok()
 }
 
-impl Shortage {
-    pub(crate) fn of(self, len_bytes: usize) -> Error {
-        match self {
-            Shortage::Available(available) => Error::SharedMemoryExhausted { len_bytes, available },
-            Shortage::System(source) => {
-                Error::SharedMemory { operation: "reserve", len_bytes, source }
-            }
-        }
-    }
-}
-
-/// Sets aside pages for `len` bytes of a file, with a check of the available memory before each
-/// piece.
-pub(crate) fn reserve(file: &File, offset: usize, len: usize) -> Result<(), Shortage> {
+/// Fills bytes with random ones.
+pub(crate) fn fill_with_random(bytes: &mut [u8]) -> io::Result<()> {
     let mut done = 0;
-    while done < len {
-        // All the rest, not the next piece alone: a shortage half-way would be found late.
-        let available = available_bytes();
-        if available < (len - done) as u64 {
-            return Err(Shortage::Available(available));
-        }
-        let piece = (len - done).min(PIECE_BYTES);
-        let start = (offset + done) as u64;
-        match rustix::fs::fallocate(file.as_fd(), FallocateFlags::empty(), start, piece as u64) {
-            Ok(()) => done += piece,
-            // The system kept nothing of the piece.
+    while done < bytes.len() {
+        match rustix::rand::getrandom(&mut bytes[done..], rustix::rand::GetRandomFlags::empty()) {
+            Ok(count) => done += count,
             Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(Shortage::System(error.into())),
+            Err(error) => return Err(error.into()),
         }
     }
     Ok(())
 }
 
+/// Whether a process is running; true if that is unknown.
+pub fn is_running(process: u32) -> bool {
+    match fs::read_to_string(format!("/proc/{process}/stat")) {
+        // The state follows the name, which may be any text in brackets.
+        Ok(stat) => !stat.rsplit(") ").next().is_some_and(|state| state.starts_with(['Z', 'X'])),
+        Err(error) => error.kind() != io::ErrorKind::NotFound,
+    }
+}
+
+/// The path that the system has for the map around an address.
+pub(crate) fn path_of_map(address: usize) -> Option<PathBuf> {
+    mapped_path(&fs::read("/proc/self/maps").ok()?, address)
+}
+
+/// The path that a line of `/proc/self/maps` gives for the map around an address.
+fn mapped_path(maps: &[u8], address: usize) -> Option<PathBuf> {
+    let path = maps.split(|&byte| byte == b'\n').find_map(|line| {
+        // start-end, permissions, offset, device, inode; then spaces and the path.
+        let mut fields = line.splitn(6, |&byte| byte == b' ');
+        let (start, end) = std::str::from_utf8(fields.next()?).ok()?.split_once('-')?;
+        let number = |digits| usize::from_str_radix(digits, 16).ok();
+        let range = number(start)?..number(end)?;
+        range.contains(&address).then(|| fields.nth(4).map(<[u8]>::trim_ascii_start))
+    })??;
+    Some(PathBuf::from(OsStr::from_bytes(&unescaped(path))))
+}
+
+/// The kernel writes a line feed in a path as `\012`.
+fn unescaped(path: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(path.len());
+    let mut rest = path;
+    while let Some((&first, after)) = rest.split_first() {
+        let line_feed = rest.starts_with(b"\\012");
+        bytes.push(if line_feed { b'\n' } else { first });
+        rest = if line_feed { &rest[4..] } else { after };
+    }
+    bytes
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const MAPS: &[u8] = b"7f00-7f10 rw-p 00000000 fe:00 12                         /a b/c\\012d\n\
+                          7f10-7f20 r--s 00000000 fe:00 13                         /e (deleted)\n\
+                          7f20-7f30 rw-p 00000000 00:00 0\n";
+
+    #[test]
+    fn a_map_is_found_by_an_address_in_it() {
+        assert_eq!(mapped_path(MAPS, 0x7f0f), Some("/a b/c\nd".into()));
+        assert_eq!(mapped_path(MAPS, 0x7f10), Some("/e (deleted)".into()));
+        assert_eq!(mapped_path(MAPS, 0x7f20), None);
+        assert_eq!(mapped_path(MAPS, 0x7f30), None);
+        assert_eq!(mapped_path(b"", 0), None);
+    }
 
     #[test]
     fn swap_counts_as_memory() {

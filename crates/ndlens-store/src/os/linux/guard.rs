@@ -50,7 +50,7 @@
 
 #![expect(unsafe_code, reason = "handles a signal and replaces pages of maps; see UNSAFE.md")]
 
-use std::ffi::{c_char, c_int, c_void};
+use std::ffi::{CStr, c_char, c_int, c_void};
 use std::marker::PhantomData;
 use std::mem;
 use std::ptr;
@@ -58,8 +58,9 @@ use std::sync::atomic::{
     AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering, compiler_fence, fence,
 };
 
-use crate::file::fault_access::{FaultAccess, access_of};
-use crate::file::origin::Origin;
+use crate::error::Result;
+use crate::os::linux::fault_access::{FaultAccess, access_of};
+use crate::os::page::page_bytes;
 use crate::os::process::PerProcess;
 
 /// Maps that are guarded at most at a time, and that `map.rs` makes at most: as many as Linux
@@ -152,24 +153,24 @@ pub(crate) struct Guarded(usize);
 
 impl Guarded {
     /// Lets the handler find the map of a file at `start..start + len`; None if there are
-    /// [`MAPS_MAX`] others. `shared` means that writes go to the file. The origin must outlive the
-    /// claim.
+    /// [`MAPS_MAX`] others. `shared` means that writes go to the file. `path` leads to the file, is
+    /// absolute and must outlive the claim; `identity` is the device and the inode.
     pub(crate) fn register(
         start: usize,
         len: usize,
         shared: bool,
-        origin: &Origin,
+        path: &CStr,
+        identity: (u64, u64),
     ) -> Option<Self> {
-        let identity = origin.identity();
         let claim = |slot: &Slot| {
             // Acquire: `end` is at least as new as this version.
             let version = slot.version.load(Ordering::Acquire);
             let free = version.is_multiple_of(2) && slot.end.load(Ordering::Relaxed) == 0;
             free && slot.change(version, || {
                 slot.start.store(start, Ordering::Relaxed);
-                slot.path.store(origin.absolute().as_ptr().cast_mut(), Ordering::Relaxed);
-                slot.device.store(identity.device, Ordering::Relaxed);
-                slot.inode.store(identity.inode, Ordering::Relaxed);
+                slot.path.store(path.as_ptr().cast_mut(), Ordering::Relaxed);
+                slot.device.store(identity.0, Ordering::Relaxed);
+                slot.inode.store(identity.1, Ordering::Relaxed);
                 slot.shared.store(shared, Ordering::Relaxed);
                 slot.damaged.store(false, Ordering::Relaxed);
                 slot.end.store(start + len, Ordering::Relaxed);
@@ -291,10 +292,15 @@ impl Drop for Reading {
 /// mark ([`View::verify`](ndlens_core::View::verify)), or takes zeros for data.
 ///
 /// Puts the handler in place again, if another one is.
-pub fn guard_all_threads() {
+///
+/// # Errors
+///
+/// [`Error::NoGuard`](crate::Error::NoGuard) on platforms without a guard; none on Linux.
+pub fn guard_all_threads() -> Result<()> {
     install();
     // Relaxed: the threads that rely on it learn of this call in ways that order more.
     ALL.store(true, Ordering::Relaxed);
+    Ok(())
 }
 
 /// This thread of this process, as no other thread of the machine is named.
@@ -363,13 +369,6 @@ impl Previous {
             }
         }
     }
-}
-
-/// Bytes of a page. Not for the handler, which may not ask.
-pub(crate) fn page_bytes() -> usize {
-    // SAFETY: it has no precondition.
-    let page_bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
-    usize::try_from(page_bytes).unwrap_or(4096)
 }
 
 /// Puts the handler in place, if another one is: a system call where ours is.

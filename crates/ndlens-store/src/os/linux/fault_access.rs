@@ -1,4 +1,4 @@
-//! The kind of access that caused a fault, which the handler of `sigbus.rs` must know: a write that
+//! The kind of access that caused a fault, which the handler of `guard.rs` must know: a write that
 //! cannot reach its file must not be repaired.
 //!
 //! On x86-64 the registers of a signal's context have the error code of the fault. On aarch64 Linux

@@ -1,0 +1,1 @@
+"""The parts of benches/gpu.py: checks, the hand-off, training, and scale over threads."""
