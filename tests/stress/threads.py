@@ -31,7 +31,7 @@ def run_here(name: str, threads: int, seconds: float, seed: int) -> None:
     sys.setswitchinterval(1e-5)
     crew = Crew(threads, seconds, seed)
     WORKS[name](crew)
-    print(f"{crew.rounds} rounds")
+    print(f"{crew.rounds} rounds", flush=True)
 
 
 def run(name: str, threads: int, seconds: float, seed: int) -> tuple[str, str]:
