@@ -2,6 +2,7 @@
 # Python >= 3.11. The set-up is a virtual environment, .venv, with the groups of packages in
 # pyproject.toml that the recipe needs. Each says what it installs, and how large that is:
 SIZE_build := 40 MB
+SIZE_wheels := 480 MB, of which 410 MB are zig
 SIZE_demo := 6.1 GB, of which 5.8 GB are PyTorch: PyPI has it with CUDA
 SIZE_test := 7.3 GB, of which 5.8 GB are PyTorch: PyPI has it with CUDA
 SIZE_frameworks := 8.3 GB, of which 5.8 GB are PyTorch: PyPI has it with CUDA
@@ -39,11 +40,18 @@ unexport CONDA_PREFIX PYTHONHOME PYTHONPATH
 # Two installations at once would write to one environment.
 .NOTPARALLEL:
 .PHONY: help demo test test-freethreaded docs fuzz fuzz-corpus fuzz-layout asan leaks memory-sweep \
-	soak stress exits loom lint bench audit instructions valgrind screenshots build clean
+	soak stress exits loom lint bench audit instructions valgrind screenshots wheels wheels-check \
+	crates build clean
 .DEFAULT_GOAL := help
 
 # Seconds for each target of make fuzz.
 SECONDS ?= 60
+
+# What make wheels makes wheels for, and the interpreters that make wheels-check runs them with.
+PYTHONS ?= 3.11 3.12 3.13 3.14 3.15 3.14t 3.15t
+PLATFORMS ?= x86_64-unknown-linux-gnu aarch64-unknown-linux-gnu \
+	x86_64-unknown-linux-musl aarch64-unknown-linux-musl
+INTERPRETERS ?= $(PYTHON)
 
 # `make -n` runs lines that name $(MAKE) itself, and what else is in them.
 AGAIN := $(MAKE)
@@ -59,6 +67,7 @@ bench: $(VENV)/has-bench
 lint: $(VENV)/has-lint
 docs: $(VENV)/has-docs
 build instructions: $(VENV)/has-build
+wheels wheels-check: $(VENV)/has-wheels
 
 help: ## List the recipes
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -157,11 +166,22 @@ screenshots: build ## Make the pictures in docs/images anew, with Chromium
 		apt-get install --yes --quiet chromium >/dev/null; }
 	$(BIN)/python docs/_site/screenshots.py
 
+wheels: ## Make the wheels of PYTHONS and PLATFORMS and the source distribution, in dist/
+	$(BIN)/python -m release.wheels --pythons "$(PYTHONS)" --platforms "$(PLATFORMS)"
+	$(BIN)/twine check --strict dist/*.whl dist/*.tar.gz
+
+wheels-check: ## Run each of INTERPRETERS with its wheel of dist/, in a clean environment
+	$(BIN)/python -m release.install $(INTERPRETERS)
+
+crates: ## Make what goes to crates.io, and build each package from what is in it
+	cargo package --workspace --exclude ndlens-python --exclude ndlens-fuzz --locked
+
 build: ## Build the Python module in place; quick when nothing changed
 	$(BIN)/maturin develop --release --quiet
 
 clean: ## Remove everything the recipes made, the virtual environment too
-	rm -rf .venv .venv-* .python-free-threaded target fuzz/target demo site python/ndlens/*.so
+	rm -rf .venv .venv-* .python-free-threaded target fuzz/target demo dist site
+	rm -rf python/ndlens/*.so
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

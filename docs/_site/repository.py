@@ -20,6 +20,7 @@ DOCUMENTS = {
     "ARCHITECTURE.md": "project/architecture.md",
     "CHANGELOG.md": "project/changelog.md",
     "CONTRIBUTING.md": "project/contributing.md",
+    "RELEASING.md": "project/releasing.md",
     "UNSAFE.md": "project/unsafe.md",
     "README.md": "README.md",
 }
