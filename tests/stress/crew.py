@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import faulthandler
 import random
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -83,7 +82,7 @@ class Crew:
 
     def _join(self, threads: list[threading.Thread]) -> None:
         remaining = max(self.until - time.monotonic(), 0) + HANGS_AFTER
-        faulthandler.dump_traceback_later(remaining, exit=True, file=sys.__stderr__)
+        faulthandler.dump_traceback_later(remaining, exit=True)
         for thread in threads:
             thread.start()
         for thread in threads:
