@@ -3,7 +3,8 @@
 //! Without an argument it lists the kernels. With a name it runs that one inside [`measured`],
 //! which is all that callgrind collects, after a first run that does the work of a first run: it
 //! allocates memory, computes tables of weights and detects the CPU's features. Prints how many
-//! elements it wrote.
+//! elements it wrote. A number after the name says how often [`measured`] runs, for a counter that
+//! counts whole programs.
 //!
 //! ```text
 //! NDLENS_ISA=avx2 valgrind --tool=callgrind --toggle-collect='*measured*' \
@@ -34,7 +35,8 @@ type Make = Box<dyn Fn() -> Result<Kernel, Failure>>;
 
 fn main() -> Result<(), Failure> {
     let mut kernels = kernels();
-    let Some(wanted) = std::env::args().skip(1).find(|argument| argument != "--bench") else {
+    let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
+    let Some(wanted) = arguments.next() else {
         for (name, _) in &kernels {
             println!("{name}");
         }
@@ -44,7 +46,10 @@ fn main() -> Result<(), Failure> {
         kernels.iter().position(|(name, _)| *name == wanted).ok_or("there is no such kernel")?;
     let mut kernel = kernels.swap_remove(at).1()?;
     (kernel.run)()?;
-    measured(&mut *kernel.run)?;
+    let runs = arguments.next().map_or(Ok(1), |runs| runs.parse())?;
+    for _ in 0..runs {
+        measured(&mut *kernel.run)?;
+    }
     println!("{}", kernel.elements);
     Ok(())
 }

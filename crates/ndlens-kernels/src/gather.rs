@@ -27,8 +27,8 @@ use crate::error::{Error, Result};
 use crate::simd::level::Isa;
 use crate::simd::level::{Body, Level};
 #[cfg(target_arch = "x86_64")]
-use crate::simd::stores::LINE;
-use crate::simd::stores::{Stores, fence};
+use crate::simd::stores::prefetch;
+use crate::simd::stores::{LINE, Stores, fence, prefetch_second_level};
 
 /// Bytes to prefetch ahead for short rows: as many as one core reads from memory, at about 20 GB/s,
 /// in four times its latency of 100 ns. They wait in the second-level cache.
@@ -237,9 +237,9 @@ impl Copy<'_> {
                             if next < run { (from, next) } else { (soon, next - run) };
                         let line = row.wrapping_add(start + next);
                         if RUNS == 2 {
-                            ask_second_level(line);
+                            prefetch_second_level(line);
                         } else {
-                            ask_for(line, 1);
+                            prefetch(line);
                         }
                         stream_line(from.add(start + at), to.add(start + at));
                     }
@@ -281,56 +281,25 @@ impl<const N: usize> Body for Fixed<'_, N> {
     }
 }
 
-/// Prefetches the first bytes of a row. This is a hint, so the pointer may be anything.
-#[inline(always)]
-fn ask_for(row: *const u8, len: usize) {
-    #[cfg(target_arch = "x86_64")]
-    for at in (0..len).step_by(LINE) {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: every x86-64 has SSE, and a prefetch of any address is no access.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(row.wrapping_add(at).cast()) };
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = (row, len);
-}
-
 /// Prefetches an element of a list into the second-level cache. This is a hint, so the place may be
 /// outside of the list. A caller that looks up many scattered elements prefetches all of them
 /// first.
 #[inline]
 pub fn ask_for_element<T>(list: &[T], place: usize) {
-    #[cfg(target_arch = "x86_64")]
-    ask_second_level(list.as_ptr().wrapping_add(place).cast());
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = (list, place);
+    prefetch_second_level(list.as_ptr().wrapping_add(place).cast());
 }
 
-/// As [`ask_for`], into the second-level cache, and with the line of the last byte.
-/// Large arrays of NumPy begin 16 bytes after a line does, so each of their rows ends in one line
-/// more.
+/// Prefetches the first bytes of a row into the second-level cache, with the line of the last byte.
+/// This is a hint, so the pointer may be anything. Large arrays of NumPy begin 16 bytes after a
+/// line does, so each of their rows ends in one line more.
 #[inline(always)]
 fn ask_for_short(row: *const u8, len: usize) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        for at in (0..len).step_by(LINE) {
-            ask_second_level(row.wrapping_add(at));
-        }
-        if len > LINE / 4 {
-            ask_second_level(row.wrapping_add(len - 1));
-        }
+    for at in (0..len).step_by(LINE) {
+        prefetch_second_level(row.wrapping_add(at));
     }
-    #[cfg(not(target_arch = "x86_64"))]
-    ask_for(row, len);
-}
-
-/// As [`ask_for`] for one line, into the second-level cache, for which a core has more pending
-/// lines than for the first.
-#[cfg(target_arch = "x86_64")]
-#[inline(always)]
-fn ask_second_level(line: *const u8) {
-    use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
-    // SAFETY: as in `ask_for`.
-    unsafe { _mm_prefetch::<_MM_HINT_T1>(line.cast()) };
+    if len > LINE / 4 {
+        prefetch_second_level(row.wrapping_add(len - 1));
+    }
 }
 
 /// Copies a line past the cache.

@@ -14,23 +14,25 @@
 //! set. `simd/` is common to all operations: it has the instruction sets of this machine, the one
 //! way to pick a body ([`Level`]), registers, and floats of 16 bits.
 //!
-//! | operation | any machine | any registers (AVX2, AVX-512) | AVX2 alone | AVX-512 alone |
-//! |---|---|---|---|---|
-//! | pixels of bytes to planes and back | `pixels/scalar.rs` | | `pixels/avx2.rs` | `pixels/avx512.rs`, mapped on the way |
-//! | [`ValueMap`] | `map/generic.rs`*, `map/table.rs` | `map/vector.rs` | | `map/packed.rs` |
-//! | [`Resizer`] of bytes | `resize/bytes/mod.rs` | `resize/bytes/vector.rs` | `resize/bytes/x86_64.rs` | `resize/bytes/x86_64.rs` |
-//! | [`Resizer`] of floats | `resize/floats/columns.rs`* | | | |
-//! | [`Resizer`] by the nearest pixel | `resize/nearest.rs` | | | |
-//! | [`Adjustment`] of colours | `colour/passes.rs`* | | | |
-//! | [`Take`] | `gather.rs`* | | | |
-//! | [`Blend`] | `mix.rs`* | | | |
+//! | operation | any machine | any registers (AVX2, AVX-512, NEON) | AVX2 alone | AVX-512 alone | NEON alone |
+//! |---|---|---|---|---|---|
+//! | pixels of bytes to planes and back | `pixels/scalar.rs` | | `pixels/avx2.rs` | `pixels/avx512.rs`, mapped on the way | `pixels/neon.rs` |
+//! | [`ValueMap`] | `map/generic.rs`*, `map/table.rs` | `map/vector.rs` | | `map/packed.rs` | |
+//! | [`Resizer`] of bytes | `resize/bytes/mod.rs` | `resize/bytes/vector.rs` | `resize/bytes/x86_64.rs` | `resize/bytes/x86_64.rs` | `resize/bytes/aarch64.rs` |
+//! | [`Resizer`] of floats | `resize/floats/columns.rs`* | | | | |
+//! | [`Resizer`] by the nearest pixel | `resize/nearest.rs` | | | | |
+//! | [`Adjustment`] of colours | `colour/passes.rs`* | | | | |
+//! | [`Take`] | `gather.rs`* | | | | |
+//! | [`Blend`] | `mix.rs`* | | | | |
 //!
-//! A file with * is plain Rust that is compiled for each level. `map/mod.rs` says which body of a
-//! [`ValueMap`] runs. A new instruction set implements the traits of `simd/vector.rs`, which gives
-//! it all bodies of the third column.
+//! A file with * is plain Rust that is compiled for each level. Every machine of aarch64 has NEON,
+//! so compilers use it there in all plain Rust, and both levels run the same code of such a file.
+//! `map/mod.rs` says which body of a [`ValueMap`] runs. A new instruction set implements the traits
+//! of `simd/vector.rs`, which gives it all bodies of the third column.
 //!
 //! A [`Resizer`] makes images of one size from images of any size, in the same pass. Its results
-//! are those of torchvision too, to the bit for `uint8`. [`Take`] copies any packed rows, one after
+//! are those of torchvision too, to the bit for `uint8`. A [`StripResizer`] takes the rows of bytes
+//! some at a time, as a decoder makes them. [`Take`] copies any packed rows, one after
 //! another, without arithmetic. A [`Blend`] mixes elements with others, in place.
 //!
 //! ```
@@ -51,7 +53,7 @@
 //! ```
 
 #![cfg_attr(
-    not(target_arch = "x86_64"),
+    not(any(target_arch = "x86_64", target_arch = "aarch64")),
     allow(
         dead_code,
         unfulfilled_lint_expectations,
@@ -75,7 +77,9 @@ pub use error::{Error, Result};
 pub use gather::{Take, ask_for_element};
 pub use map::{MapStep, ValueMap};
 pub use mix::Blend;
-pub use resize::{Filter, Interpolation, ResizeOutput, ResizeScratch, ResizeWindow, Resizer};
+pub use resize::{
+    Filter, Interpolation, ResizeOutput, ResizeScratch, ResizeWindow, Resizer, StripResizer,
+};
 pub use simd::half::{Bf16, F16, Half};
 pub use simd::level::{Body, Isa, Level};
 pub use simd::stores::Stores;

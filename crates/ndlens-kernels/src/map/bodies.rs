@@ -70,6 +70,7 @@ impl MapBodies {
         dst: &mut [u8],
         stores: Stores,
     ) -> Result<()> {
+        #[cfg(target_arch = "x86_64")]
         if self.run_pixels(program, src, channel_axis, dst, stores) {
             return Ok(());
         }
@@ -175,18 +176,6 @@ impl MapBodies {
             },
             _ => false,
         }
-    }
-
-    #[cfg(not(target_arch = "x86_64"))]
-    fn run_pixels(
-        &self,
-        _: &MapProgram,
-        _: &ViewRef<'_>,
-        _: Option<usize>,
-        _: &mut [u8],
-        _: Stores,
-    ) -> bool {
-        false
     }
 
     /// Runs a body over registers, if there is one for these rows.

@@ -8,7 +8,9 @@
 //!
 //! - `scalar.rs`: pixels of any strides and number of channels.
 //! - `avx2.rs`: adjacent pixels of 2 to 4 bytes, split and joined.
+//! - `neon.rs`: the same with NEON.
 //! - `avx512.rs`: the same, split and mapped on the way.
+//! - `body.rs`: the arguments of a body that splits or joins.
 
 #![expect(unsafe_code, reason = "calls bodies with raw pointers; see UNSAFE.md")]
 
@@ -16,6 +18,9 @@
 pub(crate) mod avx2;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx512;
+mod body;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod scalar;
 
 use std::ptr;
@@ -38,7 +43,7 @@ pub(crate) const ROWS_AHEAD: isize = 4;
 pub(crate) const BLOCK: usize = 64;
 
 /// Number of pixels that are joined from planes at once.
-pub(crate) const JOINED: usize = scalar::JOINED;
+pub(crate) const JOINED: usize = body::JOINED;
 
 /// A row of pixels of bytes.
 #[derive(Debug, Clone, Copy)]
@@ -64,7 +69,7 @@ pub(crate) fn has_split(level: Level, channels: usize) -> bool {
         #[cfg(target_arch = "x86_64")]
         Isa::Avx2 | Isa::Avx512 => true,
         #[cfg(target_arch = "aarch64")]
-        Isa::Neon => false,
+        Isa::Neon => true,
     };
     is_vector && (2..=MAX_CHANNELS).contains(&channels)
 }
@@ -147,9 +152,39 @@ impl PixelRow {
         }
     }
 
-    #[cfg(not(target_arch = "x86_64"))]
+    /// The same with NEON.
+    ///
+    /// # Safety
+    ///
+    /// As above.
+    #[cfg(target_arch = "aarch64")]
+    unsafe fn split_in_registers(self, level: Level, planes: &mut [u8], plane: usize) -> bool {
+        match (level.isa(), neon::split(self.channels)) {
+            (Isa::Neon, Some(split)) => {
+                let ahead = self.row_stride.wrapping_mul(ROWS_AHEAD);
+                // SAFETY: every machine of the architecture has the body's instructions. The caller
+                // guarantees pixels and planes.
+                unsafe { split(self.from, self.width, ahead, planes.as_mut_ptr(), plane) };
+                true
+            }
+            (Isa::Scalar | Isa::Neon, _) => false,
+        }
+    }
+
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     unsafe fn split_in_registers(self, _: Level, _: &mut [u8], _: usize) -> bool {
         false
+    }
+}
+
+/// The body of a level that joins pixels of this many bytes, if there is one.
+fn join_body(level: Level, channels: usize) -> Option<body::Join> {
+    match level.isa() {
+        Isa::Scalar => None,
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2 | Isa::Avx512 => avx2::join(channels),
+        #[cfg(target_arch = "aarch64")]
+        Isa::Neon => neon::join(channels),
     }
 }
 
@@ -173,18 +208,14 @@ pub(crate) fn join(
 ) -> Result<()> {
     let joined = width.next_multiple_of(JOINED);
     room::resize(pixels, joined * channels, 0)?;
-    #[cfg(target_arch = "x86_64")]
-    if level > Level::SCALAR
-        && let Some(join) = avx2::join(channels)
-    {
+    if let Some(join) = join_body(level, channels) {
         assert!(planes.len() >= (channels - 1) * plane + joined);
-        // SAFETY: the level is AVX2 or better, which the machine has by invariant 1 of `Level`. The
-        // pixels are whole blocks; as many bytes are there from the last plane on, and so from
-        // each.
+        // SAFETY: the body is the level's, so the machine has its instructions by invariant 1 of
+        // `Level`. The pixels are whole blocks; as many bytes are there from the last plane on, and
+        // so from each.
         unsafe { join(planes.as_ptr(), plane, pixels) };
         return Ok(());
     }
-    let _ = level;
     scalar::join(planes, plane, width, channels, pixels);
     Ok(())
 }

@@ -2,9 +2,6 @@
 
 #![expect(unsafe_code, reason = "reads pixels through raw pointers; see UNSAFE.md")]
 
-/// The pixels that are joined at once, by any body.
-pub(crate) const JOINED: usize = 16;
-
 /// Splits a channel of `width` pixels, which stand `pixel` bytes apart, into a plane.
 ///
 /// # Safety

@@ -1,13 +1,15 @@
 //! Floats of 16 bits, with arithmetic as `f32`: this file widens, rounds and narrows them.
 //!
 //! The functions have no branches, so that compilers turn loops over them into vector code.
-//! `x86_64/half.rs` does the same with the instructions of registers.
+//! `x86_64/half.rs` and `aarch64/half.rs` do the same with the instructions of registers.
 
 #![expect(
     clippy::inline_always,
     reason = "a function that is not inlined into a body is compiled without its instructions"
 )]
 
+#[cfg(target_arch = "aarch64")]
+use crate::simd::aarch64;
 use crate::simd::level::{Isa, Level};
 #[cfg(target_arch = "x86_64")]
 use crate::simd::x86_64;
@@ -136,7 +138,7 @@ pub(crate) fn write_float16<const N: usize>(level: Level, from: &[f32; N], to: &
         #[cfg(target_arch = "x86_64")]
         Isa::Avx2 | Isa::Avx512 => x86_64::half::nearest_float16(level, from, &mut halves),
         #[cfg(target_arch = "aarch64")]
-        Isa::Neon => nearest_float16(from, &mut halves),
+        Isa::Neon => aarch64::half::nearest_float16(from, &mut halves),
     }
     for (to, half) in to.as_chunks_mut().0.iter_mut().zip(halves) {
         *to = half.to_le_bytes();

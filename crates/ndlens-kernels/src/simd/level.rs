@@ -17,7 +17,10 @@
 //! is added here, and as an implementation of the traits of `vector.rs`. Levels of different
 //! architectures are never compared, since a build has those of its own architecture only.
 
-#![expect(unsafe_code, reason = "calls bodies compiled for instruction sets; see UNSAFE.md")]
+#![cfg_attr(
+    target_arch = "x86_64",
+    expect(unsafe_code, reason = "calls bodies compiled for instruction sets; see UNSAFE.md")
+)]
 
 use std::sync::OnceLock;
 
@@ -315,9 +318,16 @@ macro_rules! vector_body {
                     }
                     Some(compiled::<$($generics)*>)
                 }
-                // Its registers have no implementation of the traits yet.
                 #[cfg(target_arch = "aarch64")]
-                Isa::Neon => None,
+                Isa::Neon => {
+                    use $crate::simd::aarch64::vector::Neon;
+                    unsafe fn compiled<$($bounds)*>($($argument: $type),*) {
+                        // SAFETY: the caller guarantees the requirements of the body; all code for
+                        // this architecture has the register's instructions.
+                        unsafe { $body::<Neon, $($generics)*>($($argument),*) }
+                    }
+                    Some(compiled::<$($generics)*>)
+                }
             }
         }
     };

@@ -3,6 +3,10 @@
 //! A store past the cache fills a line that goes to memory in one piece. A line that is streamed in
 //! part, or next to a line that is written through the cache, costs more than caching all lines. So
 //! bodies stream whole lines only. A [`fence`] must follow before another thread may read them.
+//!
+//! On aarch64 there are no such stores: cores recognise that whole lines are written one after
+//! another, and then write past the cache themselves. (`stnp` is a hint about a pair of registers,
+//! which no published core is known to need.) Its bodies store plainly, so they need no fence.
 
 #![expect(unsafe_code, reason = "stores and prefetches by raw pointers; see UNSAFE.md")]
 
@@ -13,13 +17,14 @@ use crate::simd::level::Level;
 pub enum Stores {
     /// Through the cache: for a consumer that reads them at once.
     Cached,
-    /// Past the cache, if a body has such stores (those over vector registers have) and rows of
-    /// results are whole cache lines: for more results than the cache holds. Results are visible to
-    /// other threads once the call that writes them has returned, like those of plain stores.
+    /// Past the cache, if a body has such stores (those over the registers of x86-64 have) and rows
+    /// of results are whole cache lines: for more results than the cache holds. Results are visible
+    /// to other threads once the call that writes them has returned, like those of plain stores.
     Stream,
 }
 
-/// Bytes of a cache line.
+/// Bytes of a cache line, or a divisor of them: some cores of aarch64 have lines of 128 or 256, for
+/// which prefetches ask twice or more, and nothing else changes.
 pub(crate) const LINE: usize = 64;
 
 /// Makes streaming stores visible to threads that synchronise with this one afterwards.
@@ -40,7 +45,37 @@ pub(crate) fn prefetch(byte: *const u8) {
     unsafe {
         std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(byte.cast());
     }
-    #[cfg(not(target_arch = "x86_64"))]
+    // SAFETY: as above, for every aarch64. Rust has no stable intrinsic for it.
+    #[cfg(all(target_arch = "aarch64", not(miri)))]
+    unsafe {
+        std::arch::asm!(
+            "prfm pldl1keep, [{byte}]",
+            byte = in(reg) byte.addr(),
+            options(nomem, nostack, preserves_flags)
+        );
+    }
+    let _ = byte;
+}
+
+/// As [`prefetch`], into the second-level cache, for which a core has more pending lines than for
+/// the first.
+#[expect(clippy::inline_always, reason = "one instruction")]
+#[inline(always)]
+pub(crate) fn prefetch_second_level(byte: *const u8) {
+    // SAFETY: as `prefetch`.
+    #[cfg(target_arch = "x86_64")]
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T1 }>(byte.cast());
+    }
+    // SAFETY: as `prefetch`.
+    #[cfg(all(target_arch = "aarch64", not(miri)))]
+    unsafe {
+        std::arch::asm!(
+            "prfm pldl2keep, [{byte}]",
+            byte = in(reg) byte.addr(),
+            options(nomem, nostack, preserves_flags)
+        );
+    }
     let _ = byte;
 }
 

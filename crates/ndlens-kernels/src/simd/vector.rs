@@ -95,27 +95,32 @@ pub(crate) trait Words: Halves {
     type Ints: Copy;
     /// The number of bits to shift, in the form that the instruction needs.
     type Shift: Copy;
-    /// The number of loads that fill a window; [`Register::loads`].
+    /// The number of loads that fill a window.
     const LOADS: usize;
+    /// Where the two numbers of a pair stand: the second so many numbers of 16 bits after the
+    /// first. As many lanes have their first numbers side by side, and behind them their second
+    /// ones.
+    const PAIR_DISTANCE: usize;
 
     /// Loads the bytes of a row, from the bases on, from which the lanes of a group are picked.
     unsafe fn load_window(row: *const u8, bases: *const u32) -> Self::Ints;
-    /// Picks for each lane two bytes of its load, as numbers of 16 bits.
+    /// Picks for each lane two bytes of its load, as a pair of numbers of 16 bits.
     unsafe fn pick(window: Self::Ints, shuffle: Self::Ints) -> Self::Ints;
     unsafe fn load_words(from: *const u32) -> Self::Ints;
     unsafe fn store_words(to: *mut u32, words: Self::Ints);
     unsafe fn splat_word(word: i32) -> Self::Ints;
-    /// Adds to each lane the products of its halves.
+    /// The same pair for all lanes: the first number is the lower half, the second the upper one.
+    unsafe fn splat_pair(pair: u32) -> Self::Ints;
+    /// Adds to each lane the products of its pairs' first numbers and of their second ones.
     unsafe fn add_products(sum: Self::Ints, a: Self::Ints, b: Self::Ints) -> Self::Ints;
     unsafe fn shift(bits: u32) -> Self::Shift;
+    /// Shifts both sums right and clamps them to 0..=255: the numbers of each lane's pair.
+    unsafe fn join(first: Self::Ints, second: Self::Ints, shift: Self::Shift) -> Self::Ints;
     /// Shifts right and clamps to 0..=255.
-    unsafe fn to_bytes(sum: Self::Ints, shift: Self::Shift) -> Self::Ints;
-    /// The numbers of the first register in the lower halves, those of the second in the upper
-    /// halves.
-    unsafe fn join(lower: Self::Ints, upper: Self::Ints) -> Self::Ints;
-    unsafe fn to_floats(words: Self::Ints) -> Self::Floats;
-    /// The lowest byte of each lane; `to` must be valid for as many bytes.
-    unsafe fn store_low_bytes(to: *mut u8, words: Self::Ints);
+    unsafe fn to_floats(sum: Self::Ints, shift: Self::Shift) -> Self::Floats;
+    /// Shifts right and clamps to 0..=255, a byte for each lane; `to` must be valid for as many
+    /// bytes.
+    unsafe fn store_bytes(to: *mut u8, sum: Self::Ints, shift: Self::Shift);
 }
 
 /// A kind of result.

@@ -3,6 +3,7 @@
 pub(crate) mod array_file;
 pub(crate) mod arrays;
 mod braces;
+mod fault_access;
 pub(crate) mod map;
 pub(crate) mod open;
 pub(crate) mod origin;

@@ -58,6 +58,7 @@ use std::sync::atomic::{
     AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering, compiler_fence, fence,
 };
 
+use crate::file::fault_access::{FaultAccess, access_of};
 use crate::file::origin::Origin;
 use crate::os::process::PerProcess;
 
@@ -473,35 +474,6 @@ fn is_new(code: c_int, address: usize) -> bool {
     !asked
 }
 
-/// The kind of access to the lost memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum FaultAccess {
-    Read,
-    Write,
-    /// The processor does not say.
-    Unknown,
-}
-
-/// # Safety
-///
-/// Called by a handler, with its context.
-unsafe fn access_of(context: *mut c_void) -> FaultAccess {
-    #[cfg(target_arch = "x86_64")]
-    {
-        /// The bit of a page fault's error code that says it was a write.
-        const WRITE: i64 = 1 << 1;
-        let context = context.cast::<libc::ucontext_t>();
-        // SAFETY: a handler with SA_SIGINFO is given a whole context.
-        let code = unsafe { (*context).uc_mcontext.gregs[libc::REG_ERR as usize] };
-        if code & WRITE == 0 { FaultAccess::Read } else { FaultAccess::Write }
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    {
-        let _ = context;
-        FaultAccess::Unknown
-    }
-}
-
 /// Replaces the page of an address by zeros, if it is in one of our maps that a guarded thread
 /// reads.
 fn repair(address: usize, access: FaultAccess) -> bool {
@@ -521,7 +493,7 @@ fn repair(address: usize, access: FaultAccess) -> bool {
         return false;
     }
     let is_past_end = found.file_len().is_some_and(|len| len <= (page - found.start) as u64);
-    // A write that would not reach the file. Where the processor does not say, a page that the file
+    // A write that would not reach the file. Where the system does not say, a page that the file
     // has is taken for one that was written.
     if found.shared
         && (access == FaultAccess::Write || access == FaultAccess::Unknown && !is_past_end)

@@ -79,7 +79,15 @@ pub fn ask_for_file(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rustix::io::Errno;
     use std::fs;
+
+    /// Whether system and file system tell what is in the cache.
+    fn tells(path: &Path) -> bool {
+        let file = File::open(path).unwrap();
+        let read = preadv2(&file, &mut [IoSliceMut::new(&mut [0])], 0, ReadWriteFlags::NOWAIT);
+        !matches!(read, Err(Errno::NOSYS | Errno::OPNOTSUPP))
+    }
 
     #[test]
     fn a_file_replaces_what_was_read_before() {
@@ -90,7 +98,8 @@ mod tests {
             fs::write(&path, &contents).unwrap();
             read_file(&path, &mut bytes).unwrap();
             assert_eq!(bytes, contents);
-            assert!(ask_for_file(&path), "it was just read");
+            // It was just read.
+            assert_eq!(ask_for_file(&path), contents.is_empty() || tells(&path));
         }
     }
 

@@ -16,6 +16,8 @@
 //! several adjacent loads. If that would be too many loads, each lane has enough taps to fill
 //! separate registers: those are the long lanes.
 
+use std::ops::Range;
+
 use ndlens_core::room;
 
 use crate::error::Result;
@@ -48,6 +50,36 @@ pub(crate) struct LaneLayout {
     /// Number of adjacent loads from which lanes can be picked, up to [`WINDOWS`]; more than 1 only
     /// if `loads` is 1.
     pub(crate) windows: usize,
+    /// [`Words::PAIR_DISTANCE`](crate::simd::vector::Words::PAIR_DISTANCE) of the registers.
+    pub(crate) pair_distance: usize,
+}
+
+impl LaneLayout {
+    /// The places of a lane's two numbers in a register, counted in numbers of 16 bits.
+    fn places(self, lane: usize) -> [usize; 2] {
+        let distance = self.pair_distance;
+        let first = lane / distance * 2 * distance + lane % distance;
+        [first, first + distance]
+    }
+}
+
+/// The pixels of a source's row that are there, and their order in memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SourceColumns {
+    pub(crate) range: Range<usize>,
+    /// Whether the last of them comes first.
+    pub(crate) mirrored: bool,
+}
+
+impl SourceColumns {
+    /// The place in memory of the first of `count` pixels from `start` on.
+    fn place(&self, start: u32, count: u32) -> u32 {
+        if self.mirrored {
+            self.range.end as u32 - start - count
+        } else {
+            start - self.range.start as u32
+        }
+    }
 }
 
 /// The lanes of a row.
@@ -58,7 +90,8 @@ pub(crate) struct LaneLayout {
 /// 2. If `pairs` is above 0, `bases` has an entry for each load of each group, a source pixel of
 ///    the row; `shuffles` and `weights` have a register for each pair of each group. If `windows`
 ///    is above 1, `masks` has an entry for each window of each pair of each group: a bit for each
-///    byte of the register that is picked from it.
+///    byte of the register that is picked from it. A register of pairs has their numbers where the
+///    layout says.
 /// 3. If `pairs` is 0, `starts` has an entry for each lane of each group and `long` has `stride`
 ///    weights for each, a multiple of [`LONG`]; no lane's weights other than 0 reach beyond the
 ///    row.
@@ -85,6 +118,7 @@ impl Lanes {
         &mut self,
         taps: &Taps,
         order: &ColumnOrder,
+        source: &SourceColumns,
         layout: LaneLayout,
     ) -> Result<()> {
         self.precision = taps.precision;
@@ -96,8 +130,7 @@ impl Lanes {
         for lane in 0..order.range.len() {
             let i = order.pixel(lane);
             let (start, count) = (taps.starts[i], taps.counts[i]);
-            let start = order.mirrored.map_or(start, |size| size as u32 - start - count);
-            self.starts.push(start);
+            self.starts.push(source.place(start, count));
             self.counts.push(count);
         }
         let last = *self.starts.last().expect("a row has a pixel");
@@ -107,10 +140,10 @@ impl Lanes {
         self.pairs = 0;
         if layout.load_bytes > 0 && self.find_bases(layout)? {
             self.pairs = most.div_ceil(2);
-            self.shuffle(taps, order, layout)
+            self.shuffle(taps, order, source.mirrored, layout)
         } else {
             self.stride = most.next_multiple_of(LONG);
-            self.lengthen(taps, order)
+            self.lengthen(taps, order, source.mirrored)
         }
     }
 
@@ -131,7 +164,13 @@ impl Lanes {
         Ok(self.windows <= layout.windows)
     }
 
-    fn shuffle(&mut self, taps: &Taps, order: &ColumnOrder, layout: LaneLayout) -> Result<()> {
+    fn shuffle(
+        &mut self,
+        taps: &Taps,
+        order: &ColumnOrder,
+        mirrored: bool,
+        layout: LaneLayout,
+    ) -> Result<()> {
         let (lanes, pairs) = (layout.lanes, self.pairs);
         let mask = layout.load_bytes as u32 - 1;
         self.masks.clear();
@@ -148,18 +187,15 @@ impl Lanes {
             let weights =
                 if lane < order.range.len() { taps.fixed_of(order.pixel(lane)) } else { &[] };
             let weight = |tap: usize| {
-                let tap = if order.mirrored.is_some() {
-                    weights.len().wrapping_sub(tap + 1)
-                } else {
-                    tap
-                };
+                let tap = if mirrored { weights.len().wrapping_sub(tap + 1) } else { tap };
                 u32::from(weights.get(tap).map_or(0, |&weight| weight.cast_unsigned()))
             };
+            let places = layout.places(at);
             for pair in 0..pairs {
-                let place = (group * pairs + pair) * lanes + at;
+                let register = (group * pairs + pair) * lanes;
                 let byte = offset + 2 * pair as u32;
                 if self.windows > 1 {
-                    for (byte, bit) in [(byte, 4 * at), (byte + 1, 4 * at + 2)] {
+                    for (byte, bit) in [(byte, 2 * places[0]), (byte + 1, 2 * places[1])] {
                         let window = byte as usize / layout.load_bytes;
                         if window < self.windows {
                             self.masks[(group * pairs + pair) * self.windows + window] |= 1 << bit;
@@ -167,15 +203,18 @@ impl Lanes {
                     }
                 }
                 // Bytes beyond the loads are multiplied by 0, so their indices may wrap around.
-                self.shuffles[place] =
-                    (byte & mask) | ZERO << 8 | ((byte + 1) & mask) << 16 | ZERO << 24;
-                self.weights[place] = weight(2 * pair) | weight(2 * pair + 1) << 16;
+                for (number, place) in places.into_iter().enumerate() {
+                    let (word, shift) = (register + place / 2, 16 * (place % 2));
+                    let byte = (byte + number as u32) & mask;
+                    self.shuffles[word] |= (byte | ZERO << 8) << shift;
+                    self.weights[word] |= weight(2 * pair + number) << shift;
+                }
             }
         }
         Ok(())
     }
 
-    fn lengthen(&mut self, taps: &Taps, order: &ColumnOrder) -> Result<()> {
+    fn lengthen(&mut self, taps: &Taps, order: &ColumnOrder, mirrored: bool) -> Result<()> {
         self.long.clear();
         room::resize(&mut self.long, self.starts.len() * self.stride, 0)?;
         for (lane, to) in
@@ -183,7 +222,7 @@ impl Lanes {
         {
             let weights = taps.fixed_of(order.pixel(lane));
             to[..weights.len()].copy_from_slice(weights);
-            if order.mirrored.is_some() {
+            if mirrored {
                 to[..weights.len()].reverse();
             }
         }

@@ -10,10 +10,14 @@
 use crate::resize::bytes::lanes::WINDOWS;
 use crate::resize::bytes::lanes::{LaneLayout, Lanes};
 use crate::resize::bytes::ring::Stack;
+#[cfg(target_arch = "aarch64")]
+use crate::simd::aarch64::vector::Neon;
 use crate::simd::affine::arithmetic::{BY_INVERSE, DIVIDE, SCALE};
 use crate::simd::affine::{Affine, Constants};
 use crate::simd::level::{Isa, Level, vector_body};
 use crate::simd::vector::{Single, Words};
+#[cfg(target_arch = "x86_64")]
+use crate::simd::x86_64::vector::{Avx2, Avx512};
 
 /// Filters one plane of an upper and a lower row: a word for each lane.
 ///
@@ -48,12 +52,20 @@ pub(crate) fn lane_layout(level: Level) -> Option<LaneLayout> {
     match level.isa() {
         Isa::Scalar => None,
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx2 => Some(LaneLayout { lanes: 8, loads: 2, load_bytes: 16, windows: 1 }),
+        Isa::Avx2 => Some(layout::<Avx2>(16, 1)),
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx512 => Some(LaneLayout { lanes: 16, loads: 1, load_bytes: 64, windows: WINDOWS }),
+        Isa::Avx512 => Some(layout::<Avx512>(64, WINDOWS)),
         #[cfg(target_arch = "aarch64")]
-        Isa::Neon => None,
+        Isa::Neon => Some(layout::<Neon>(16, 1)),
     }
+}
+
+/// The layout of registers that are filled by loads of so many bytes, and picked from so many
+/// adjacent ones.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+fn layout<V: Words>(load_bytes: usize, windows: usize) -> LaneLayout {
+    let (lanes, loads, pair_distance) = (V::LANES, V::LOADS, V::PAIR_DISTANCE);
+    LaneLayout { lanes, loads, load_bytes, windows, pair_distance }
 }
 
 /// The body for these lanes, if they are picked from one load each and the level has one.
@@ -133,42 +145,32 @@ unsafe fn filter_lanes<V: Words, const PAIRS: usize>(
                 shuffles = shuffles.add(V::LANES);
                 weights = weights.add(V::LANES);
             }
-            let (above, below) = (V::to_bytes(sum_above, shift), V::to_bytes(sum_below, shift));
-            V::store_words(to.add(group * V::LANES), V::join(above, below));
+            V::store_words(to.add(group * V::LANES), V::join(sum_above, sum_below, shift));
             bases = bases.add(V::LOADS);
         }
     }
 }
 
-/// The sums of `N` registers of words from `x` on, as numbers from 0 to 255.
+/// The sums of `N` registers of words from `x` on.
 ///
 /// # Safety
 ///
 /// `V`'s instructions; the stack must have the words. It must be inlined into a function that has
 /// the instructions enabled.
 #[inline(always)]
-unsafe fn sum<V: Words, const N: usize>(
-    stack: &Stack<'_>,
-    x: usize,
-    shift: V::Shift,
-) -> [V::Ints; N] {
+unsafe fn sum<V: Words, const N: usize>(stack: &Stack<'_>, x: usize) -> [V::Ints; N] {
     // SAFETY: by invariant 1 of `Stack` there are as many weights as starts; the caller guarantees
     // the words.
     unsafe {
         let mut sums = [V::splat_word(1 << stack.precision >> 1); N];
         for (pair, &start) in stack.starts.iter().enumerate() {
             let words = stack.ring.as_ptr().add(start + x);
-            let weight = V::splat_word(stack.weights.get_unchecked(pair).cast_signed());
+            let weight = V::splat_pair(*stack.weights.get_unchecked(pair));
             let mut i = 0;
             while i < N {
                 sums[i] = V::add_products(sums[i], V::load_words(words.add(i * V::LANES)), weight);
                 i += 1;
             }
-        }
-        let mut i = 0;
-        while i < N {
-            sums[i] = V::to_bytes(sums[i], shift);
-            i += 1;
         }
         sums
     }
@@ -188,17 +190,17 @@ unsafe fn sum_to_bytes<V: Words>(stack: &Stack<'_>, to: &mut [u8]) {
         let shift = V::shift(stack.precision);
         let mut x = 0;
         while x + N * V::LANES <= count {
-            let sums = sum::<V, N>(stack, x, shift);
+            let sums = sum::<V, N>(stack, x);
             let mut i = 0;
             while i < N {
-                V::store_low_bytes(to.add(x + i * V::LANES), sums[i]);
+                V::store_bytes(to.add(x + i * V::LANES), sums[i], shift);
                 i += 1;
             }
             x += N * V::LANES;
         }
         while x + V::LANES <= count {
-            let [sums] = sum::<V, 1>(stack, x, shift);
-            V::store_low_bytes(to.add(x), sums);
+            let [sums] = sum::<V, 1>(stack, x);
+            V::store_bytes(to.add(x), sums, shift);
             x += V::LANES;
         }
     }
@@ -231,11 +233,11 @@ unsafe fn sum_to_floats<V: Words, const ARITHMETIC: u8>(
         let shift = V::shift(stack.precision);
         let mut x = 0;
         while x + N * V::LANES <= count {
-            let sums = sum::<V, N>(stack, first + x, shift);
+            let sums = sum::<V, N>(stack, first + x);
             let mut i = 0;
             while i < N {
-                let value =
-                    constants.normalize::<Single, ARITHMETIC>(V::mul(V::to_floats(sums[i]), scale));
+                let scaled = V::mul(V::to_floats(sums[i], shift), scale);
+                let value = constants.normalize::<Single, ARITHMETIC>(scaled);
                 if stream {
                     V::stream(to.add(x + i * V::LANES), value);
                 } else {
@@ -246,9 +248,9 @@ unsafe fn sum_to_floats<V: Words, const ARITHMETIC: u8>(
             x += N * V::LANES;
         }
         while x < count {
-            let [sums] = sum::<V, 1>(stack, first + x, shift);
-            let value =
-                constants.normalize::<Single, ARITHMETIC>(V::mul(V::to_floats(sums), scale));
+            let [sums] = sum::<V, 1>(stack, first + x);
+            let scaled = V::mul(V::to_floats(sums, shift), scale);
+            let value = constants.normalize::<Single, ARITHMETIC>(scaled);
             if x + V::LANES > count {
                 V::store_lanes(to.add(x), value, 0, count - x);
             } else if stream {

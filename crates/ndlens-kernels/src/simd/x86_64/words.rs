@@ -16,8 +16,7 @@ use crate::simd::x86_64::vector::{Avx2, Avx512};
 macro_rules! plain {
     (
         $ints:ty, $floats:ty, $load:ident, $store:ident, $splat:ident, $add:ident,
-        $multiply:ident, $shift:ident, $max:ident, $min:ident, $or:ident, $left:ident,
-        $to_floats:ident
+        $multiply:ident, $or:ident, $left:ident, $to_floats:ident, $clamped:ident
     ) => {
         #[inline(always)]
         unsafe fn load_words(from: *const u32) -> $ints {
@@ -45,19 +44,19 @@ macro_rules! plain {
             unsafe { _mm_cvtsi32_si128(bits.cast_signed()) }
         }
         #[inline(always)]
-        unsafe fn to_bytes(sum: $ints, shift: Self::Shift) -> $ints {
+        unsafe fn splat_pair(pair: u32) -> $ints {
             // SAFETY: as `splat_word`.
-            unsafe { $min($max($shift(sum, shift), $splat(0)), $splat(255)) }
+            unsafe { $splat(pair.cast_signed()) }
         }
         #[inline(always)]
-        unsafe fn join(lower: $ints, upper: $ints) -> $ints {
+        unsafe fn join(first: $ints, second: $ints, shift: Self::Shift) -> $ints {
             // SAFETY: as `splat_word`.
-            unsafe { $or(lower, $left::<16>(upper)) }
+            unsafe { $or($clamped(first, shift), $left::<16>($clamped(second, shift))) }
         }
         #[inline(always)]
-        unsafe fn to_floats(words: $ints) -> $floats {
+        unsafe fn to_floats(sum: $ints, shift: Self::Shift) -> $floats {
             // SAFETY: as `splat_word`.
-            unsafe { $to_floats(words) }
+            unsafe { $to_floats($clamped(sum, shift)) }
         }
     };
 }
@@ -66,11 +65,12 @@ impl Words for Avx512 {
     type Ints = __m512i;
     type Shift = __m128i;
     const LOADS: usize = 1;
+    const PAIR_DISTANCE: usize = 1;
 
     plain! {
         __m512i, __m512, _mm512_loadu_si512, _mm512_storeu_si512, _mm512_set1_epi32,
-        _mm512_add_epi32, _mm512_madd_epi16, _mm512_sra_epi32, _mm512_max_epi32,
-        _mm512_min_epi32, _mm512_or_si512, _mm512_slli_epi32, _mm512_cvtepi32_ps
+        _mm512_add_epi32, _mm512_madd_epi16, _mm512_or_si512, _mm512_slli_epi32,
+        _mm512_cvtepi32_ps, clamped_512
     }
 
     #[inline(always)]
@@ -86,9 +86,9 @@ impl Words for Avx512 {
         unsafe { _mm512_maskz_permutexvar_epi8(LOWER, shuffle, window) }
     }
     #[inline(always)]
-    unsafe fn store_low_bytes(to: *mut u8, words: __m512i) {
+    unsafe fn store_bytes(to: *mut u8, sum: __m512i, shift: __m128i) {
         // SAFETY: the caller guarantees 16 bytes.
-        unsafe { _mm_storeu_si128(to.cast(), _mm512_cvtepi32_epi8(words)) }
+        unsafe { _mm_storeu_si128(to.cast(), _mm512_cvtepi32_epi8(clamped_512(sum, shift))) }
     }
 }
 
@@ -96,11 +96,12 @@ impl Words for Avx2 {
     type Ints = __m256i;
     type Shift = __m128i;
     const LOADS: usize = 2;
+    const PAIR_DISTANCE: usize = 1;
 
     plain! {
         __m256i, __m256, _mm256_loadu_si256, _mm256_storeu_si256, _mm256_set1_epi32,
-        _mm256_add_epi32, _mm256_madd_epi16, _mm256_sra_epi32, _mm256_max_epi32,
-        _mm256_min_epi32, _mm256_or_si256, _mm256_slli_epi32, _mm256_cvtepi32_ps
+        _mm256_add_epi32, _mm256_madd_epi16, _mm256_or_si256, _mm256_slli_epi32,
+        _mm256_cvtepi32_ps, clamped_256
     }
 
     #[inline(always)]
@@ -119,14 +120,43 @@ impl Words for Avx2 {
         unsafe { _mm256_shuffle_epi8(window, shuffle) }
     }
     #[inline(always)]
-    unsafe fn store_low_bytes(to: *mut u8, words: __m256i) {
+    unsafe fn store_bytes(to: *mut u8, sum: __m256i, shift: __m128i) {
         // SAFETY: the caller guarantees 8 bytes.
         unsafe {
+            let words = clamped_256(sum, shift);
             let halves = _mm_packs_epi32(
                 _mm256_castsi256_si128(words),
                 _mm256_extracti128_si256::<1>(words),
             );
             _mm_storel_epi64(to.cast(), _mm_packus_epi16(halves, halves));
         }
+    }
+}
+
+/// Shifts right and clamps to 0..=255.
+///
+/// # Safety
+///
+/// The machine must have AVX-512 F.
+#[inline(always)]
+unsafe fn clamped_512(sum: __m512i, shift: __m128i) -> __m512i {
+    // SAFETY: arithmetic on registers.
+    unsafe {
+        let above = _mm512_max_epi32(_mm512_sra_epi32(sum, shift), _mm512_setzero_si512());
+        _mm512_min_epi32(above, _mm512_set1_epi32(255))
+    }
+}
+
+/// As [`clamped_512`].
+///
+/// # Safety
+///
+/// The machine must have AVX2.
+#[inline(always)]
+unsafe fn clamped_256(sum: __m256i, shift: __m128i) -> __m256i {
+    // SAFETY: arithmetic on registers.
+    unsafe {
+        let above = _mm256_max_epi32(_mm256_sra_epi32(sum, shift), _mm256_setzero_si256());
+        _mm256_min_epi32(above, _mm256_set1_epi32(255))
     }
 }
