@@ -39,10 +39,9 @@ unexport CONDA_PREFIX PYTHONHOME PYTHONPATH
 
 # Two installations at once would write to one environment.
 .NOTPARALLEL:
-.PHONY: help demo test test-aarch64 test-freethreaded docs fuzz fuzz-corpus fuzz-layout asan leaks \
-	memory-sweep platforms test-portable gpu-kit soak exits loom lint bench audit instructions \
-	instructions-aarch64 valgrind \
-	screenshots wheels wheels-check crates build clean
+.PHONY: help demo test test-aarch64 test-freethreaded test-portable docs fuzz fuzz-corpus \
+	fuzz-layout asan leaks memory-sweep platforms gpu-kit soak stress exits loom lint bench audit \
+	instructions instructions-aarch64 valgrind screenshots wheels wheels-check crates build clean
 .DEFAULT_GOAL := help
 
 # Seconds for each target of make fuzz.
@@ -62,7 +61,7 @@ FREE := $(if $(filter %t,$(VENV)),freethreaded)
 
 # What each recipe needs; the table above says how much that is.
 demo screenshots: $(VENV)/has-demo
-asan audit fuzz-layout soak exits leaks memory-sweep: $(VENV)/has-$(or $(FREE),test)
+asan audit fuzz-layout soak stress exits leaks memory-sweep: $(VENV)/has-$(or $(FREE),test)
 test: $(VENV)/has-$(or $(FREE),frameworks)
 bench: $(VENV)/has-bench
 lint: $(VENV)/has-lint
@@ -76,9 +75,10 @@ help: ## List the recipes
 demo: build ## Take photographs from an array to a trained network, proving each hand-off
 	$(BIN)/python examples/demo.py
 
+# A package that does not say that it is safe without the GIL would switch it on for all tests.
 test: build ## Run all tests: Rust, Python, the examples in the documentation
 	cargo test --workspace
-	$(BIN)/pytest
+	$(if $(FREE),PYTHON_GIL=0 )$(BIN)/pytest
 
 # Two tests are left out: for the first's map of 256 GiB the emulator would take gigabytes, and for
 # a shared map it asks the system for private memory first, so none can be longer than memory.
@@ -118,6 +118,9 @@ fuzz-layout: build ## Compare 100,000 random chains of operations with NumPy (ab
 
 soak: build ## Share, send and lose arrays for some minutes; shared memory must stay flat
 	$(BIN)/python -m tests.stress.soak_shared --rounds 50000
+
+stress: build ## Use ndlens from eight threads for some minutes, and check every result
+	$(BIN)/python -m tests.stress.threads --seconds 30
 
 exits: build ## End the interpreter in every way, five times each, and 200 times at any moment
 	$(BIN)/python -m tests.stress.exits --runs 5 --random 200

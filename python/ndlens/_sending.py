@@ -53,10 +53,11 @@ def register(late: bool = False) -> bool:
             # Another thread may be half-way through importing it.
             if (tell := getattr(module, "register", None)) is None:
                 continue
-            tell(_ndlens.View, _ndlens._reduce_sent)
-            _registered.add(name)
+            # In this order: a thread that sees the registration sees that it is late.
             if late:
                 _late_until = time.monotonic() + _LATE
+            tell(_ndlens.View, _ndlens._reduce_sent)
+            _registered.add(name)
     _wait_at_exit()
     return late and time.monotonic() < _late_until
 

@@ -14,6 +14,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
 from packaging.requirements import Requirement
 
 PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
@@ -68,6 +69,12 @@ def left_out(text: str, environment: Mapping[str, str] | None = None) -> dict[st
         if requirement.marker and not requirement.marker.evaluate(dict(environment or {}))
     }
 
+
+# Of tests that fork beside threads. `make stress` does so, and says how each child ended.
+forks_beside_threads = pytest.mark.skipif(
+    bool(sysconfig.get_config_var("Py_GIL_DISABLED")),
+    reason="free-threaded CPython's own locks may hang such a child: docs/decisions/0066",
+)
 
 LEFT_OUT = left_out(PYPROJECT.read_text())
 if sysconfig.get_config_var("Py_GIL_DISABLED"):

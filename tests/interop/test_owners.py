@@ -6,6 +6,7 @@ import array as stdlib_array
 import gc
 import mmap
 import sys
+import sysconfig
 import threading
 import weakref
 from collections.abc import Callable
@@ -58,7 +59,8 @@ def test_a_slice_is_an_object_as_its_view_is() -> None:
     assert sys.getsizeof(part) == sys.getsizeof(view)
     del parts
     after = sys.getrefcount(nl.View)
-    assert after == before
+    # Free-threaded Pythons count the objects of a class in each thread, and show a part of the sum.
+    assert after == before or sysconfig.get_config_var("Py_GIL_DISABLED")
     assert died() is part
     del part
     assert died() is None

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.helpers.left_out import forks_beside_threads
 from tests.helpers.loading import (
     eventually,
     order,
@@ -357,6 +358,7 @@ def test_asking_how_much_is_left_never_waits_for_the_thread_that_takes_it() -> N
     assert succeeds(program) == "done\n"
 
 
+@forks_beside_threads
 def test_forks_while_threads_use_a_loader_leave_it_working_in_every_child() -> None:
     program = """
         import os, signal, threading

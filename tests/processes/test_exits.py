@@ -5,12 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.helpers.left_out import forks_beside_threads
 from tests.helpers.programs import run
 from tests.stress.exits import WAYS, end
 from tests.stress.random_exits import end_at_random
 
 
-@pytest.mark.parametrize("name", WAYS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=forks_beside_threads if "forked" in name else ()) for name in WAYS],
+)
 def test_a_process_ends_cleanly(name: str, tmp_path: Path) -> None:
     # `make exits` runs each five times.
     assert end(WAYS[name], tmp_path) == ""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.helpers.left_out import forks_beside_threads
 from tests.helpers.programs import Peer, arenas_held, run, run_file
 
 import ndlens as nl
@@ -284,6 +285,7 @@ def test_a_forked_child_does_not_put_arrays_where_its_parent_does() -> None:
     assert run(script) == (0, "", "")
 
 
+@forks_beside_threads
 def test_a_fork_while_another_thread_shares_does_no_harm() -> None:
     script = """
         import os, pickle, threading, warnings

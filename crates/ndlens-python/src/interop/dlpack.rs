@@ -12,6 +12,7 @@ use ndlens::{
 use pyo3::exceptions::{PyBufferError, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
+use pyo3::sync::critical_section::with_critical_section;
 use pyo3::types::{IntoPyDict, PyCapsule};
 
 use crate::error::OrRaise;
@@ -159,10 +160,16 @@ pub(crate) fn import(obj: &Bound<'_, PyAny>) -> PyResult<View> {
         Err(error) if is_of_old_producer(py, &error)? => obj.call_method0("__dlpack__")?,
         result => result?,
     };
-    let capsule = capsule.as_ptr();
+    // A producer may give one capsule to two threads: the second finds it renamed.
+    with_critical_section(&capsule, || taken_over(&capsule))
+}
+
+/// The tensor in a capsule as a view, which takes it over.
+fn taken_over(capsule: &Bound<'_, PyAny>) -> PyResult<View> {
+    let (py, capsule) = (capsule.py(), capsule.as_ptr());
     // SAFETY: both names are asked of the object that came back; `untaken` gives None for any
     // object that is not a capsule of that name. A capsule is renamed before its tensor is taken
-    // over, so one of the two frees it, once.
+    // over, and no Python code runs between the look and that, so one of the two frees it, once.
     unsafe {
         if let Some(tensor) = untaken::<DLManagedTensorVersioned>(capsule, VERSIONED) {
             let version = tensor.as_ref().version;

@@ -31,7 +31,7 @@
 #![expect(unsafe_code, reason = "gives a view of a tensor another owner; see UNSAFE.md")]
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use ndlens::{Buffer, Owner, View};
 use pyo3::exceptions::{PyBufferError, PyReferenceError};
@@ -226,24 +226,53 @@ fn tensor_class(py: Python<'_>) -> PyResult<Option<&Bound<'_, PyType>>> {
     Ok(Some(CLASS.get_or_init(|| class).bind(py)))
 }
 
+/// The place of a storage's watch, which both movers of the storage have.
+#[derive(Default)]
+struct Post(Mutex<Weak<Watch>>);
+
+impl Post {
+    /// The lock is held for moments in which no Python code runs: a fork does not copy it.
+    fn lock(&self) -> MutexGuard<'_, Weak<Watch>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn watch(&self) -> Option<Arc<Watch>> {
+        self.lock().upgrade()
+    }
+
+    /// The watch, or a new one over this storage.
+    fn watch_or_new(&self, storage: &Bound<'_, PyAny>) -> Arc<Watch> {
+        let mut place = self.lock();
+        if let Some(watch) = place.upgrade() {
+            return watch;
+        }
+        let watch = Arc::new(Watch { moved: AtomicBool::new(false), held: Mutex::default() });
+        watch.hold(storage.clone());
+        *place = Arc::downgrade(&watch);
+        watch
+    }
+}
+
 /// The watch over a storage: the existing one, or a new one.
 fn watch_storage(storage: &Bound<'_, PyAny>) -> PyResult<Arc<Watch>> {
     let py = storage.py();
     let attributes = storage.getattr(interned!(py, "__dict__"))?.cast_into::<PyDict>()?;
     if let Some(mover) = attributes.get_item(MOVERS[0])?
         && let Ok(mover) = mover.cast::<Mover>()
-        && let Some(watch) = mover.get().watch.upgrade()
+        && let Some(watch) = mover.get().post.watch()
     {
         return Ok(watch);
     }
-    let watch = Arc::new(Watch { moved: AtomicBool::new(false), held: Mutex::default() });
-    watch.hold(storage.clone());
+    prevent_resizing(storage)?;
+    let mut post = Arc::new(Post::default());
     for method in MOVERS {
         let storage = PyWeakrefReference::new(storage)?.unbind();
-        attributes.set_item(method, Mover { method, storage, watch: Arc::downgrade(&watch) })?;
+        let mover = Bound::new(py, Mover { method, storage, post: Arc::clone(&post) })?;
+        // Threads that view one tensor at the same time all get the mover of the first.
+        let first = attributes.call_method1(interned!(py, "setdefault"), (method, mover))?;
+        post = Arc::clone(&first.cast::<Mover>()?.get().post);
     }
-    prevent_resizing(storage)?;
-    Ok(watch)
+    Ok(post.watch_or_new(storage))
 }
 
 /// A tensor of bytes on a storage.
@@ -272,7 +301,7 @@ fn prevent_resizing(storage: &Bound<'_, PyAny>) -> PyResult<()> {
 struct Mover {
     method: &'static str,
     storage: Py<PyWeakrefReference>,
-    watch: Weak<Watch>,
+    post: Arc<Post>,
 }
 
 #[pymethods]
@@ -294,7 +323,7 @@ impl Mover {
         };
         let is_shared = || storage.call_method0(interned!(py, "is_shared"))?.is_truthy();
         let address = || storage.call_method0(interned!(py, "data_ptr"))?.extract::<usize>();
-        let Some(watch) = self.watch.upgrade() else {
+        let Some(watch) = self.post.watch() else {
             unwatch(&storage)?;
             return run();
         };

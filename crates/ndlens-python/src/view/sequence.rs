@@ -425,13 +425,21 @@ impl PyViewIterator {
     }
 
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        // Relaxed, and in two steps: threads that share an iterator get existing places, perhaps
-        // the same one.
+        // Relaxed: a number. Threads that share an iterator get each place once.
         let place = self.next.load(Ordering::Relaxed);
         if place >= self.end {
             return Ok(None);
         }
-        self.next.store(place + 1, Ordering::Relaxed);
+        let place = if cfg!(Py_GIL_DISABLED) {
+            self.next.fetch_add(1, Ordering::Relaxed)
+        } else {
+            // In two steps, which are quicker: no other thread is attached.
+            self.next.store(place + 1, Ordering::Relaxed);
+            place
+        };
+        if place >= self.end {
+            return Ok(None);
+        }
         look(py, place)?;
         PyView::at(self.view.bind(py), place as isize).map(Some)
     }
