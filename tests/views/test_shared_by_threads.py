@@ -107,7 +107,11 @@ def test_a_view_that_dies_before_its_slices_leaves_them_whole() -> None:
         pixels = bytearray(range(64))
         views: list[Any] = [nl.view(pixels).reshape(8, 8)]
         kept: list[Any] = []
-        in_threads(3, lambda _, views=views, kept=kept: kept.append(views[0][3]))
+
+        def cut(_: int, views: list[Any] = views, kept: list[Any] = kept) -> None:
+            kept.append(views[0][3])
+
+        in_threads(3, cut)
         views.clear()
         for row in kept:
             assert row.tolist() == list(range(24, 32))
