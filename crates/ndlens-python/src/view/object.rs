@@ -133,10 +133,10 @@ pub(crate) fn tuple<'py, T: IntoPyObject<'py> + Copy>(
     PyTuple::new(py, numbers.iter().copied())
 }
 
-/// Has CPython no longer count the references to the class, which lives as long as the process.
+/// Ends the count of references to the class, which lives as long as the process.
 ///
-/// Each view refers to its class. CPython counts that in the thread that makes the view, and `PyO3`
-/// ends it at the class itself, which all threads then write to.
+/// Each view refers to its class. `CPython` counts that in the thread that makes the view, and
+/// `PyO3` ends it at the class itself, which all threads then write to.
 #[cfg(Py_GIL_DISABLED)]
 pub(crate) fn keep_class(class: &Bound<'_, PyType>) {
     /// Local count of an object that lives forever: `_Py_IMMORTAL_REFCNT_LOCAL`, by which every
