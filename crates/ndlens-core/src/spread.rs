@@ -324,17 +324,14 @@ mod tests {
             let (view, owner) = view();
             let spread = spread_of(&view);
             let slices = [0, 1, PLACES + 1].map(|place| slice(&view, &spread, place));
-            match dropped_first {
-                "view" => {
-                    drop((view, spread));
-                    assert_eq!(owner.strong_count(), 1);
-                    drop(slices);
-                }
-                _ => {
-                    drop(slices);
-                    assert_eq!(owner.strong_count(), 1);
-                    drop((spread, view));
-                }
+            if dropped_first == "view" {
+                drop((view, spread));
+                assert_eq!(owner.strong_count(), 1);
+                drop(slices);
+            } else {
+                drop(slices);
+                assert_eq!(owner.strong_count(), 1);
+                drop((spread, view));
             }
             assert_eq!(owner.strong_count(), 0);
         }
