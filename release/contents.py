@@ -26,7 +26,7 @@ from elftools.elf.gnuversions import GNUVerNeedSection, GNUVerSymSection
 from elftools.elf.sections import NoteSection, SymbolTableSection
 
 ROOT = Path(__file__).parents[1]
-MEGABYTES = 2.0
+MEGABYTES = 3.0
 
 MACHINES = {"x86_64": "EM_X86_64", "aarch64": "EM_AARCH64"}
 # What a module may load: the C library in its parts, and the unwinder of gcc.

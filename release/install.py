@@ -40,7 +40,7 @@ def output(command: list[str | Path]) -> str:
 def wheel_for(folder: Path, interpreter: list[str | Path]) -> Path | None:
     """The wheel in a folder for an interpreter, which may be of another root."""
     abi, library, machine = json.loads(output([*interpreter, "-c", QUESTION]))
-    found = sorted(folder.glob(f"*-{abi}-{library}_*_{machine}.whl"))
+    found = sorted(folder.glob(f"*-{abi}-*{library}_*_{machine}.whl"))
     if not found:
         print(f"{' '.join(map(str, interpreter))}: no wheel for {abi} {library} {machine}")
     return found[-1] if found else None

@@ -6,7 +6,15 @@
 <ndlens.View shape=(2, 2) dtype=uint8 strides=(12, 3)>
 """
 
-from . import _exit as _exit
+try:
+    from . import _exit as _exit
+except ImportError as error:
+    if "subinterpreters" in str(error):
+        raise ImportError(
+            "ndlens does not run in a subinterpreter: import it in the main interpreter, "
+            "and give the subinterpreter memoryview(view), which shares the memory"
+        ) from error
+    raise
 from . import _provided as _provided
 from . import transforms
 from ._arrays import Arrays

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
@@ -89,6 +90,8 @@ def example(turns: dict[str, list[float]], **others: Any) -> Contest:
 def test_every_benchmark_runs_and_gives_each_contestant_a_figure(
     capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
+    if name == "decode":
+        importlib.import_module("skimage")  # has its photographs
     contest, size, *more = SMALL[name]
     status, found = run_json(capsys, contest, *LITTLE, "--size", size, *more)
     assert status == 0

@@ -13,7 +13,6 @@ from typing import Any, Literal
 
 import numpy as np
 import pytest
-import skimage.data
 import torch
 from PIL import Image
 from tests.helpers.commands import Done, ndlens, ndlens_here
@@ -254,6 +253,8 @@ def test_shards_and_raw_bytes_are_opened_as_nl_open_opens_them(folder: Path) -> 
 
 
 def photographs(folder: Path) -> list[Path]:
+    import skimage.data
+
     directory = Path(skimage.data.__file__).parent
     paths = []
     for name in ("chelsea.png", "coffee.png", "rocket.jpg", "color.png"):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import skimage
 import torch
 from PIL import Image
 
@@ -23,10 +23,39 @@ IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 FLOATS = ["float16", "bfloat16", "float32", "float64"]
 
 
+# Their heights and widths, and what stands for them where scikit-image is left out: one of
+# scikit-learn's photographs, and the steps along its height and width.
+STANDING_IN = {
+    "astronaut.png": ((512, 512), "china.jpg", (1, 1)),
+    "coffee.png": ((400, 600), "china.jpg", (1, -1)),
+    "chelsea.png": ((300, 451), "flower.jpg", (1, 1)),
+    "rocket.jpg": ((427, 640), "flower.jpg", (-1, 1)),
+}
+
+
 @cache
 def photograph(name: str) -> Array:
-    """A photograph that ships in scikit-image's wheel, (H, W, 3)."""
-    with Image.open(Path(skimage.__file__).parent / "data" / name) as image:
+    """A photograph that ships in scikit-image's wheel, (H, W, 3); or another of its size."""
+    if (folder := folder_of("skimage")) is not None:
+        return decoded(folder / "data" / name)
+    (height, width), other, (down, right) = STANDING_IN[name]
+    folder = folder_of("sklearn")
+    assert folder is not None
+    image = decoded(folder / "datasets" / "images" / other)[::down, ::right]
+    missing = [
+        (0, max(0, side - had)) for side, had in zip((height, width), image.shape, strict=False)
+    ]
+    return np.pad(image, [*missing, (0, 0)], mode="symmetric")[:height, :width]
+
+
+def folder_of(module: str) -> Path | None:
+    """The folder of a package, which is not imported, if it is installed."""
+    spec = find_spec(module)
+    return Path(spec.origin).parent if spec and spec.origin else None
+
+
+def decoded(path: Path) -> Array:
+    with Image.open(path) as image:
         return np.array(image.convert("RGB"))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import inspect
+import sys
 import textwrap
 from collections.abc import Iterator
 
@@ -141,6 +142,20 @@ def test_dir_lists_what_is_imported_only_when_it_is_asked_for() -> None:
         assert {"torch", "view", "Loader", "transforms"} <= set(dir(nl))
         assert dir(nl) == sorted(dir(nl))
         assert "ndlens.torch" not in sys.modules
+    """
+    assert run(script) == (0, "", "")
+
+
+@pytest.mark.skipif(sys.version_info < (3, 15), reason="lazy imports are Python 3.15's")
+def test_a_lazy_import_is_carried_out_at_the_first_use() -> None:
+    script = """
+        import sys
+        lazy import ndlens as nl
+        lazy from ndlens import transforms as T
+        assert "ndlens" not in sys.modules
+        assert nl.view(bytearray(3)).shape == (3,)
+        assert T.Normalize([0.5], [0.5]) is not None
+        assert "torch" not in sys.modules
     """
     assert run(script) == (0, "", "")
 

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -26,6 +25,13 @@ memory: Any = memoryview
 
 # What is no array
 
+
+def data_set(path: Path) -> Any:
+    import h5py
+
+    return h5py.File(path / "x.h5", "w").create_dataset("x", data=[1, 2])
+
+
 FOREIGN: dict[str, tuple[Callable[[Path], Any], str]] = {
     "a pandas column": (lambda _: pd.Series([1, 2]), "pandas.Series; call .to_numpy()"),
     "a pandas frame": (lambda _: pd.DataFrame({"a": [1, 2]}), "pandas.DataFrame; call .to_numpy()"),
@@ -39,7 +45,7 @@ FOREIGN: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "an xarray array": (lambda _: xr.DataArray([1, 2]), "xarray.DataArray; call .to_numpy()"),
     "an h5py data set": (
-        lambda path: h5py.File(path / "x.h5", "w").create_dataset("x", data=[1, 2]),
+        data_set,
         "h5py.Dataset; read it with [...]: dataset[...]",
     ),
     "a list": (lambda _: [1, 2], "list; numpy.asarray(..) makes an array of it"),
@@ -74,16 +80,22 @@ def test_what_is_no_array_says_how_to_make_one_of_it(name: str, tmp_path: Path) 
     assert str(caught.value) == f'field "x": {needs}{message}'
 
 
-def test_containers_of_arrays_say_how_to_take_one_of_them(tmp_path: Path) -> None:
+def test_an_xarray_data_set_says_how_to_take_one_of_its_variables() -> None:
+    message = r'xarray\.Dataset; take one of its variables: dataset\["name"\]\.to_numpy\(\)$'
+    with pytest.raises(TypeError, match=message):
+        nl.view(xr.Dataset({"a": [1]}))
+
+
+def test_files_and_groups_of_h5py_say_how_to_read_a_data_set(tmp_path: Path) -> None:
+    import h5py
+
     with h5py.File(tmp_path / "x.h5", "w") as file:
-        group = file.create_group("g")
         for obj, message in (
-            (
-                xr.Dataset({"a": [1]}),
-                r'xarray\.Dataset; take one of its variables: dataset\["name"\]\.to_numpy\(\)$',
-            ),
             (file, r'h5py\.File; read one of its datasets: file\["name"\]\[\.\.\.\]$'),
-            (group, r'h5py\.Group; read one of its datasets: group\["name"\]\[\.\.\.\]$'),
+            (
+                file.create_group("g"),
+                r'h5py\.Group; read one of its datasets: group\["name"\]\[\.\.\.\]$',
+            ),
         ):
             with pytest.raises(TypeError, match=message):
                 nl.view(obj)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import builtins
 import gc
 import itertools
 import operator
+import sys
 from collections.abc import Callable
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
@@ -55,6 +58,26 @@ def test_a_dict_of_fields_gives_dicts_with_the_same_keys_in_the_same_order() -> 
         assert [int(part[1]) for part in batch.values()] == [
             (3 * number + 1) * times for times in range(1, 6)
         ]
+
+
+MAPPINGS: list[Any] = [MappingProxyType]
+if sys.version_info >= (3, 15):
+    MAPPINGS += [builtins.frozendict]
+
+
+@pytest.mark.parametrize("mapping", MAPPINGS)
+def test_any_mapping_gives_fields_with_their_transforms_and_channels(mapping: Any) -> None:
+    images = np.arange(2 * 3 * 4 * 4, dtype=np.uint8).reshape(2, 3, 4, 4)
+    loader = nl.Loader(
+        mapping({"image": images, "label": np.arange(2)}),
+        batch_size=2,
+        transforms=mapping({"image": [T.CenterCrop(2)]}),
+        channels=mapping({"image": "first"}),
+        output="numpy",
+    )
+    (batch,) = loader
+    assert batch["image"].tolist() == images[:, :, 1:3, 1:3].tolist()
+    assert batch["label"].tolist() == [0, 1]
 
 
 def test_a_tuple_of_one_field_stays_a_tuple() -> None:

@@ -15,7 +15,7 @@ def test_the_program_for_wheels_passes_with_the_module_in_place(tmp_path: Path) 
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=110,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

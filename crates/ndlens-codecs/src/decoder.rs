@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::header::Header;
+use crate::memory;
 use crate::mode::Mode;
 use crate::region::{DecodeRegion, Scale};
 use crate::scratch::DecodeScratch;
@@ -15,11 +16,79 @@ pub struct ImageMut<'a> {
     pub row_stride_bytes: usize,
 }
 
-impl ImageMut<'_> {
-    /// The bytes of a row.
-    pub(crate) fn row(&mut self, row: usize, row_bytes: usize) -> &mut [u8] {
+/// Where a decoder writes rows, in order.
+pub(crate) trait RowsMut {
+    /// The place of a row of the region; the rows before it are complete.
+    fn row(&mut self, row: usize, row_bytes: usize) -> &mut [u8];
+}
+
+impl RowsMut for ImageMut<'_> {
+    fn row(&mut self, row: usize, row_bytes: usize) -> &mut [u8] {
         &mut self.bytes[row * self.row_stride_bytes..][..row_bytes]
     }
+}
+
+/// Bytes of a strip, if a row is not longer than a part of it: so many stay in the cache.
+const STRIP_BYTES: usize = 48 << 10;
+
+/// The least and the most rows of a strip.
+const STRIP_ROWS: (usize, usize) = (2, 16);
+
+/// Memory for some rows, which are handed on once they are complete.
+struct Strips<'a> {
+    bytes: &'a mut [u8],
+    row_bytes: usize,
+    /// The rows in the memory.
+    first: usize,
+    end: usize,
+    take: &'a mut dyn FnMut(&[u8]),
+}
+
+impl<'a> Strips<'a> {
+    /// Strips of a region of `rows` rows that are `row_bytes` long, in `memory`.
+    fn new(
+        rows: usize,
+        row_bytes: usize,
+        memory: &'a mut Vec<u8>,
+        take: &'a mut dyn FnMut(&[u8]),
+    ) -> Result<Self> {
+        let (least, most) = STRIP_ROWS;
+        let count = (STRIP_BYTES / row_bytes.max(1)).clamp(least, most).min(rows);
+        let bytes = memory::part(memory, count.saturating_mul(row_bytes))?;
+        Ok(Strips { bytes, row_bytes, first: 0, end: 0, take })
+    }
+
+    /// Hands the last rows on.
+    fn finish(&mut self) {
+        let filled = (self.end - self.first) * self.row_bytes;
+        if filled > 0 {
+            (self.take)(&self.bytes[..filled]);
+        }
+        self.first = self.end;
+    }
+}
+
+impl RowsMut for Strips<'_> {
+    fn row(&mut self, row: usize, row_bytes: usize) -> &mut [u8] {
+        if (row - self.first) * self.row_bytes >= self.bytes.len() {
+            self.finish();
+        }
+        self.end = row + 1;
+        &mut self.bytes[(row - self.first) * self.row_bytes..][..row_bytes]
+    }
+}
+
+/// Checks the region of a request to decode an image with this header.
+fn check_region(header: &Header, region: DecodeRegion, scale: Scale) -> Result<()> {
+    let (height, width) = (header.height, header.width);
+    let step = scale.step();
+    let fits = |start: usize, len: usize, size: usize| {
+        start.is_multiple_of(step) && start.checked_add(len).is_some_and(|end| end <= size)
+    };
+    if !fits(region.top, region.height, height) || !fits(region.left, region.width, width) {
+        return Err(Error::Region { region, step, height, width });
+    }
+    Ok(())
 }
 
 /// Checks the arguments of [`Decoder::decode`] for an image with this header.
@@ -30,14 +99,7 @@ pub(crate) fn check_request(
     mode: Mode,
     out: &ImageMut<'_>,
 ) -> Result<()> {
-    let (height, width) = (header.height, header.width);
-    let step = scale.step();
-    let fits = |start: usize, len: usize, size: usize| {
-        start.is_multiple_of(step) && start.checked_add(len).is_some_and(|end| end <= size)
-    };
-    if !fits(region.top, region.height, height) || !fits(region.left, region.width, width) {
-        return Err(Error::Region { region, step, height, width });
-    }
+    check_region(header, region, scale)?;
     let (rows, columns) = region.size_at(scale);
     let row_bytes = columns.saturating_mul(mode.pixel_bytes(header));
     let stride = out.row_stride_bytes;
@@ -78,4 +140,61 @@ pub trait Decoder {
         out: ImageMut<'_>,
         scratch: &mut DecodeScratch,
     ) -> Result<()>;
+    /// As [`decode`](Self::decode), without memory for all pixels where the decoder makes them row
+    /// by row: `take` gets the rows of the region in order, some at a time, packed.
+    ///
+    /// # Errors
+    ///
+    /// As [`decode`](Self::decode). The rows that `take` got before are those of the image.
+    fn decode_strips(
+        &mut self,
+        region: DecodeRegion,
+        scale: Scale,
+        mode: Mode,
+        scratch: &mut DecodeScratch,
+        take: &mut dyn FnMut(&[u8]),
+    ) -> Result<()> {
+        decode_whole_strip(self, region, scale, mode, scratch, take)
+    }
+}
+
+/// Decodes a region strip by strip: `decode` writes its rows.
+pub(crate) fn in_strips(
+    header: &Header,
+    (region, scale, mode): (DecodeRegion, Scale, Mode),
+    memory: &mut Vec<u8>,
+    take: &mut dyn FnMut(&[u8]),
+    decode: impl FnOnce(&mut dyn RowsMut) -> Result<()>,
+) -> Result<()> {
+    check_region(header, region, scale)?;
+    let (rows, columns) = region.size_at(scale);
+    let mut strips = Strips::new(rows, columns * mode.pixel_bytes(header), memory, take)?;
+    decode(&mut strips)?;
+    strips.finish();
+    Ok(())
+}
+
+/// Decodes a region into memory, and hands it on as one strip.
+pub(crate) fn decode_whole_strip<D: Decoder + ?Sized>(
+    decoder: &mut D,
+    region: DecodeRegion,
+    scale: Scale,
+    mode: Mode,
+    scratch: &mut DecodeScratch,
+    take: &mut dyn FnMut(&[u8]),
+) -> Result<()> {
+    check_region(decoder.header(), region, scale)?;
+    let (rows, columns) = region.size_at(scale);
+    let row_stride_bytes = columns * mode.pixel_bytes(decoder.header());
+    let mut strip = std::mem::take(&mut scratch.strip);
+    let made = memory::part(&mut strip, rows.saturating_mul(row_stride_bytes)).and_then(|bytes| {
+        let out = ImageMut { bytes: &mut *bytes, row_stride_bytes };
+        decoder.decode(region, scale, mode, out, scratch)?;
+        if !bytes.is_empty() {
+            take(bytes);
+        }
+        Ok(())
+    });
+    scratch.strip = strip;
+    made
 }

@@ -12,7 +12,7 @@
 //! A view of the stored pixels is turned without a copy by its strides. [`decode_upright`] is for
 //! memory that holds upright pixels.
 
-use crate::decoder::{Decoder, ImageMut, check_request};
+use crate::decoder::{Decoder, ImageMut, RowsMut, check_request};
 use crate::error::Result;
 use crate::header::{Header, Orientation};
 use crate::memory;

@@ -11,6 +11,8 @@ pub struct DecodeScratch {
     pub(crate) whole: WholeScratch,
     /// A row, or an image of a decoder that has no regions.
     pub(crate) pixels: Vec<u8>,
+    /// Rows that are handed on.
+    pub(crate) strip: Vec<u8>,
     /// Pixels as stored, before they are turned upright.
     pub(crate) stored: Vec<u8>,
 }

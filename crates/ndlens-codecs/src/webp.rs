@@ -25,7 +25,7 @@ mod present {
 
     use image_webp::{DecodingError, WebPDecoder};
 
-    use crate::decoder::{Decoder, ImageMut, check_request};
+    use crate::decoder::{Decoder, ImageMut, RowsMut, check_request};
     use crate::error::{Error, Result};
     use crate::exif;
     use crate::foreign;

@@ -21,7 +21,7 @@ const SIZES: [(usize, usize); 8] =
     [(1, 1), (2, 3), (5, 4), (17, 9), (16, 16), (33, 50), (75, 41), (300, 34)];
 const SCALES: [Scale; 4] = [Scale::Full, Scale::Half, Scale::Quarter, Scale::Eighth];
 
-/// Pixels of a region: rows without gaps.
+/// Pixels of a region: rows without gaps. Strip by strip they are the same.
 fn decode(
     file: &[u8],
     region: DecodeRegion,
@@ -34,7 +34,13 @@ fn decode(
     let row_stride_bytes = columns * mode.pixel_bytes(decoder.header());
     let mut pixels = vec![0; rows * row_stride_bytes];
     let out = ImageMut { bytes: &mut pixels, row_stride_bytes };
-    decoder.decode(region, scale, mode, out, scratch)?;
+    let made = decoder.decode(region, scale, mode, out, scratch);
+    let mut strips = Vec::new();
+    let mut take = |rows: &[u8]| strips.extend_from_slice(rows);
+    let by_strips = decoder.decode_strips(region, scale, mode, scratch, &mut take);
+    assert_eq!(made.is_ok(), by_strips.is_ok(), "{made:?}, {by_strips:?}");
+    made?;
+    assert!(strips == pixels, "{region:?} {scale:?} {mode:?}");
     Ok(pixels)
 }
 

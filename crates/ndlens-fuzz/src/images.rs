@@ -23,7 +23,7 @@ const SCALES: [Scale; 4] = [Scale::Full, Scale::Half, Scale::Quarter, Scale::Eig
 const GAP: usize = 5;
 const UNTOUCHED: u8 = 0xA5;
 
-/// The rows of a region, packed.
+/// The rows of a region, packed. Strip by strip they are the same.
 pub(crate) fn decode(
     decoder: &mut dyn Decoder,
     region: DecodeRegion,
@@ -36,13 +36,19 @@ pub(crate) fn decode(
     let row_stride_bytes = row_bytes + GAP;
     let mut bytes = vec![UNTOUCHED; rows * row_stride_bytes];
     let out = ImageMut { bytes: &mut bytes, row_stride_bytes };
-    decoder.decode(region, scale, mode, out, scratch)?;
+    let made = decoder.decode(region, scale, mode, out, scratch);
+    let mut strips = vec![];
+    let mut take = |rows: &[u8]| strips.extend_from_slice(rows);
+    let by_strips = decoder.decode_strips(region, scale, mode, scratch, &mut take);
+    assert_eq!(made.is_ok(), by_strips.is_ok(), "{made:?}, {by_strips:?}");
+    made?;
     let mut packed = vec![];
     for row in bytes.chunks_exact(row_stride_bytes) {
         let (pixels, gap) = row.split_at(row_bytes);
         packed.extend(pixels);
         assert_eq!(gap, [UNTOUCHED; GAP], "a row is longer than it is");
     }
+    assert!(strips == packed, "strips of {region:?} at {scale:?} in {mode:?}");
     Ok(packed)
 }
 

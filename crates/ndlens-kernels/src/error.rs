@@ -71,6 +71,13 @@ pub enum Error {
          below 2^24"
     )]
     ResizeShape { got: Vec<usize>, expected: &'static str },
+    /// Rows of another shape than is left of the source of a resize.
+    #[error(
+        "got rows of shape {got:?}, expected up to {} rows of {} x {}, as are left of the image to \
+         resize",
+        expected[0], expected[1], expected[2]
+    )]
+    ResizeStrip { got: Vec<usize>, expected: [usize; 3] },
     /// A window outside of the resized image.
     #[error(
         "window {start}..{end} of the {axis} axis is out of bounds for a resized image of {size}"
@@ -113,6 +120,7 @@ impl Error {
             | Error::ResizeSize { .. }
             | Error::ResizeDType { .. }
             | Error::ResizeShape { .. }
+            | Error::ResizeStrip { .. }
             | Error::ResizeWindow { .. }
             | Error::MapSource { .. }
             | Error::ColourDType { .. }

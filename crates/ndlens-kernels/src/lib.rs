@@ -31,7 +31,8 @@
 //! of `simd/vector.rs`, which gives it all bodies of the third column.
 //!
 //! A [`Resizer`] makes images of one size from images of any size, in the same pass. Its results
-//! are those of torchvision too, to the bit for `uint8`. [`Take`] copies any packed rows, one after
+//! are those of torchvision too, to the bit for `uint8`. A [`StripResizer`] takes the rows of bytes
+//! some at a time, as a decoder makes them. [`Take`] copies any packed rows, one after
 //! another, without arithmetic. A [`Blend`] mixes elements with others, in place.
 //!
 //! ```
@@ -76,7 +77,9 @@ pub use error::{Error, Result};
 pub use gather::{Take, ask_for_element};
 pub use map::{MapStep, ValueMap};
 pub use mix::Blend;
-pub use resize::{Filter, Interpolation, ResizeOutput, ResizeScratch, ResizeWindow, Resizer};
+pub use resize::{
+    Filter, Interpolation, ResizeOutput, ResizeScratch, ResizeWindow, Resizer, StripResizer,
+};
 pub use simd::half::{Bf16, F16, Half};
 pub use simd::level::{Body, Isa, Level};
 pub use simd::stores::Stores;

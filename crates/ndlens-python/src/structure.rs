@@ -4,7 +4,7 @@
 use crate::lists::Asked;
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyTuple};
+use pyo3::types::{PyDict, PyList, PyMapping, PyTuple};
 
 /// Structure of the fields and of their batches: one view, a tuple, or a dict.
 #[derive(Debug)]
@@ -12,6 +12,17 @@ pub(crate) enum Structure {
     Single,
     Tuple(usize),
     Dict(Vec<Py<PyAny>>),
+}
+
+/// A mapping as a dict: itself, if it is one, or a copy. None of what is no mapping.
+pub(crate) fn dict_of<'py>(object: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyDict>>> {
+    if let Ok(dict) = object.cast::<PyDict>() {
+        return Ok(Some(dict.clone()));
+    }
+    let Ok(mapping) = object.cast::<PyMapping>() else { return Ok(None) };
+    let dict = PyDict::new(object.py());
+    dict.update(mapping)?;
+    Ok(Some(dict))
 }
 
 impl Structure {

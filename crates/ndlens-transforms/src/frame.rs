@@ -337,6 +337,23 @@ impl<'a> Frame<'a> {
         let Some(Resized { resize, window, unchanged }) = self.resize.take() else { return Ok(()) };
         let mut shape = self.layout.shape().to_vec();
         (shape[HEIGHT], shape[WIDTH]) = (window.height, window.width);
+        if self.comes_in_strips(&resize) {
+            let layout = Layout::contiguous(&shape, self.dtype.itemsize(), Order::C)?;
+            let finish = ResizeOutput {
+                window,
+                map: unchanged,
+                channels_first: false,
+                stores: Stores::Cached,
+            };
+            let mut block = std::mem::take(&mut scratch.blocks[0]);
+            let made = block
+                .bytes_mut(layout.len() * self.dtype.itemsize())
+                .and_then(|out| self.resize_strips(&resize, &finish, out, scratch));
+            scratch.blocks[0] = block;
+            made?;
+            (self.place, self.layout) = (Place::Block(0), layout);
+            return Ok(());
+        }
         // The weights are taken out: the blocks of `scratch` are borrowed, one to read and one to
         // write.
         let mut weights = std::mem::take(&mut scratch.resize);
@@ -367,19 +384,70 @@ impl<'a> Frame<'a> {
         if is_copied && self.is_unmade() && self.make_at(destination)? {
             return Ok(());
         }
-        self.make(scratch)?;
         if let Some(Resized { resize, window, .. }) = self.resize.take() {
-            let mut weights = std::mem::take(&mut scratch.resize);
             let finish = ResizeOutput { window, map, channels_first: axes.is_some(), stores };
+            if self.comes_in_strips(&resize) {
+                return self.resize_strips(&resize, &finish, destination, scratch);
+            }
+            self.make(scratch)?;
+            let mut weights = std::mem::take(&mut scratch.resize);
             let made = self
                 .view(scratch)
                 .and_then(|image| Ok(resize.apply(&image, &finish, destination, &mut weights)?));
             scratch.resize = weights;
             return made;
         }
+        self.make(scratch)?;
         let image = self.view(scratch)?;
         let image = axes.map_or(Ok(image.clone()), |axes| image.permute(axes))?;
         Ok(map.apply(&image, channel_axis, destination, stores)?)
+    }
+
+    /// Whether the image can be resized while its pixels are made.
+    fn comes_in_strips(&self, resize: &Resizer) -> bool {
+        self.is_unmade() && *resize.dtype() == DType::U8
+    }
+
+    /// Resizes an image whose pixels are not made yet: only those that the window needs are made,
+    /// and no more than a strip of rows at a time if they come in the order of the visible rows.
+    /// The destination may be the first block of the scratch, taken out.
+    fn resize_strips(
+        &mut self,
+        resize: &Resizer,
+        output: &ResizeOutput<'_>,
+        destination: &mut [u8],
+        scratch: &mut Scratch,
+    ) -> Result<()> {
+        let Base::Lazy(image) = &mut self.base else { return Err(Error::NotInPlace) };
+        let Scratch { resize: weights, blocks, .. } = scratch;
+        let Size { height, width } = Size::of(self.layout.shape());
+        let mut strips = resize.strips(height, width, output, destination, weights)?;
+        let [rows, columns] = strips.needed();
+        let layout = self.layout.narrow(HEIGHT, rows.start, rows.len())?;
+        let layout = layout.narrow(WIDTH, columns.start, columns.len())?;
+        if layout.is_empty() {
+            return Ok(());
+        }
+        let stored = image.stored_shape();
+        let (rectangle, layout) = visible(&layout, stored, self.dtype.itemsize())?;
+        let row_bytes = rectangle.width * stored[CHANNEL];
+        if layout.strides()[HEIGHT] != row_bytes as isize || rows.len() != rectangle.height {
+            let out = blocks[1].bytes_mut(layout.len())?;
+            image.read(rectangle, out)?;
+            return Ok(strips.push(out, &layout)?);
+        }
+        let mut resized = Ok(());
+        image.read_strips(rectangle, &mut |bytes| {
+            if resized.is_ok() {
+                let mut shape: SmallVec<[usize; 3]> = layout.shape().into();
+                shape[HEIGHT] = bytes.len() / row_bytes;
+                let (strides, offset) = (layout.strides(), layout.offset());
+                resized = Layout::new(&shape, strides, offset, 1, bytes.len())
+                    .map_err(Error::from)
+                    .and_then(|layout| Ok(strips.push(bytes, &layout)?));
+            }
+        })?;
+        resized
     }
 
     /// Makes the parts of the image that are still pending: a resize, and visible padding.

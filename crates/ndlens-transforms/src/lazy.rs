@@ -41,6 +41,14 @@ pub trait LazyImage {
     /// [`Error::Codecs`](crate::Error::Codecs) if the pixels cannot be made.
     fn read(&mut self, rectangle: Rectangle, out: &mut [u8]) -> Result<()>;
 
+    /// Makes the pixels of a rectangle of the stored image without memory for all of them, where
+    /// that is possible: `take` gets its rows in order, some at a time, packed.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read).
+    fn read_strips(&mut self, rectangle: Rectangle, take: &mut dyn FnMut(&[u8])) -> Result<()>;
+
     /// The shape of the image as it is shown.
     fn shape(&self) -> [usize; 3] {
         let [height, width, channels] = self.stored_shape();
@@ -206,6 +214,20 @@ mod tests {
             let Rectangle { top, left, height, width } = rectangle;
             let part = self.pixels.as_ref().narrow(HEIGHT, top, height)?;
             Ok(part.narrow(WIDTH, left, width)?.read_into(out)?)
+        }
+
+        fn read_strips(&mut self, rectangle: Rectangle, take: &mut dyn FnMut(&[u8])) -> Result<()> {
+            let row = rectangle.width * self.stored_shape()[2];
+            let mut pixels = vec![0; rectangle.height * row];
+            self.read(rectangle, &mut pixels)?;
+            // Of one row, of two, and so on.
+            let (mut rest, mut rows) = (&pixels[..], 1);
+            while !rest.is_empty() {
+                let (strip, after) = rest.split_at(rest.len().min(rows * row));
+                take(strip);
+                (rest, rows) = (after, rows + 1);
+            }
+            Ok(())
         }
     }
 

@@ -16,7 +16,7 @@ use super::markers::{Markers, damaged};
 use super::mcu::{Mcu, ReadRow};
 use super::pixels::PixelForm;
 use super::scratch::JpegScratch;
-use crate::decoder::{Decoder, ImageMut, check_request};
+use crate::decoder::{Decoder, ImageMut, RowsMut, check_request, in_strips};
 use crate::error::{Error, Result};
 use crate::header::{Coding, Header};
 use crate::mode::Mode;
@@ -75,11 +75,31 @@ impl<'a> Baseline<'a> {
         stored.map(|factor| factor as i16)
     }
 
+    /// Decodes a region that was checked.
+    fn decode_into(
+        &self,
+        region: DecodeRegion,
+        scale: Scale,
+        mode: Mode,
+        out: &mut dyn RowsMut,
+        scratch: &mut JpegScratch,
+    ) -> Result<()> {
+        let Some(pixels) = PixelForm::of(self.colours, mode) else {
+            let what = format!("colours {:?} in one scan", self.colours);
+            return Err(Error::Unsupported { coding: Coding::Jpeg, what });
+        };
+        if region.height == 0 || region.width == 0 {
+            return Ok(());
+        }
+        let plan = Plan::new(&self.markers.frame, region, scale, pixels.components());
+        self.decode_rows(&plan, pixels, out, scratch)
+    }
+
     fn decode_rows(
         &self,
         plan: &Plan,
         pixels: PixelForm,
-        out: &mut ImageMut<'_>,
+        out: &mut dyn RowsMut,
         scratch: &mut JpegScratch,
     ) -> Result<()> {
         let unsupported = |error: ndlens_kernels::Error| Error::Unsupported {
@@ -137,8 +157,7 @@ impl<'a> Baseline<'a> {
                 planes.all(|plane| plane.last_row_for(row) < (mcu_row + 1) * plane.mcu_height())
             };
             while row < plan.rows.end && is_there(row) {
-                let start = (row - plan.rows.start) * out.row_stride_bytes;
-                let out = &mut out.bytes[start..start + row_bytes];
+                let out = out.row(row - plan.rows.start, row_bytes);
                 rows.write(level, plan, strips, row, pixels, out);
                 row += 1;
             }
@@ -165,14 +184,20 @@ impl Decoder for Baseline<'_> {
         scratch: &mut DecodeScratch,
     ) -> Result<()> {
         check_request(&self.header, region, scale, mode, &out)?;
-        let Some(pixels) = PixelForm::of(self.colours, mode) else {
-            let what = format!("colours {:?} in one scan", self.colours);
-            return Err(Error::Unsupported { coding: Coding::Jpeg, what });
-        };
-        if region.height == 0 || region.width == 0 {
-            return Ok(());
-        }
-        let plan = Plan::new(&self.markers.frame, region, scale, pixels.components());
-        self.decode_rows(&plan, pixels, &mut out, &mut scratch.jpeg)
+        self.decode_into(region, scale, mode, &mut out, &mut scratch.jpeg)
+    }
+
+    fn decode_strips(
+        &mut self,
+        region: DecodeRegion,
+        scale: Scale,
+        mode: Mode,
+        scratch: &mut DecodeScratch,
+        take: &mut dyn FnMut(&[u8]),
+    ) -> Result<()> {
+        let DecodeScratch { jpeg, strip, .. } = scratch;
+        in_strips(&self.header, (region, scale, mode), strip, take, |rows| {
+            self.decode_into(region, scale, mode, rows, jpeg)
+        })
     }
 }

@@ -22,12 +22,13 @@ mod output;
 #[cfg(test)]
 pub(crate) mod reference;
 mod source;
+mod strips;
 pub(crate) mod taps;
 
 use ndlens_core::{DType, ViewRef};
 
 use crate::error::{Error, Result};
-use crate::resize::bytes::ByteRows;
+use crate::resize::bytes::{ByteResize, ByteRows};
 use crate::resize::floats::FloatRows;
 use crate::resize::nearest::NearestRows;
 use crate::resize::source::SourceImage;
@@ -36,6 +37,7 @@ use crate::simd::level::Level;
 
 pub use crate::resize::filter::{Filter, Interpolation};
 pub use crate::resize::output::{ResizeOutput, ResizeWindow};
+pub use crate::resize::strips::StripResizer;
 
 /// From this size on, `f32` no longer distinguishes positions.
 const SIZE_LIMIT: usize = 1 << 24;
@@ -184,7 +186,8 @@ impl Resizer {
         dst: &mut [u8],
         scratch: &mut ResizeScratch,
     ) -> Result<()> {
-        self.check(src, output, dst)?;
+        self.check_source(src.dtype(), src.shape())?;
+        self.check_output(output, dst)?;
         if dst.is_empty() {
             return Ok(());
         }
@@ -194,8 +197,11 @@ impl Resizer {
         let (level, channels) = (self.level, self.channels);
         match self.dtype {
             DType::U8 => {
-                let source = SourceImage::new(src);
-                bytes::run(level, channels, &source, output, dst, taps, bytes)
+                let mut resize =
+                    ByteResize::new(level, channels, from[0], output, dst, taps, bytes)?;
+                let [rows, columns] = resize.needed();
+                let src = src.narrow(0, rows.start, rows.len())?;
+                resize.push(&SourceImage::new(&src.narrow(1, columns.start, columns.len())?))
             }
             DType::F32 => {
                 let source = SourceImage::new(src);
@@ -205,22 +211,52 @@ impl Resizer {
         }
     }
 
-    fn check(&self, src: &ViewRef<'_>, output: &ResizeOutput<'_>, dst: &[u8]) -> Result<()> {
-        if *src.dtype() != self.dtype {
-            let (got, expected) = (src.dtype().to_string(), self.dtype.to_string());
+    /// A resize of an image of `height` x `width` bytes whose rows come some at a time, as a
+    /// decoder makes them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::SourceDType`] if the resize is not of `uint8`; else as [`apply`](Self::apply).
+    pub fn strips<'a>(
+        &self,
+        height: usize,
+        width: usize,
+        output: &ResizeOutput<'a>,
+        dst: &'a mut [u8],
+        scratch: &'a mut ResizeScratch,
+    ) -> Result<StripResizer<'a>> {
+        self.check_source(&DType::U8, &[height, width, self.channels])?;
+        self.check_output(output, dst)?;
+        let channels = self.channels;
+        if dst.is_empty() {
+            return Ok(StripResizer::new(None, channels));
+        }
+        let ResizeScratch { taps, bytes, .. } = scratch;
+        taps.prepare([height, width], [self.height, self.width], self.filter, &self.dtype)?;
+        let resize = ByteResize::new(self.level, channels, height, output, dst, taps, bytes)?;
+        Ok(StripResizer::new(Some(resize), channels))
+    }
+
+    fn check_source(&self, dtype: &DType, shape: &[usize]) -> Result<()> {
+        if *dtype != self.dtype {
+            let (got, expected) = (dtype.to_string(), self.dtype.to_string());
             return Err(Error::SourceDType { got, expected });
         }
-        let channels = match src.shape() {
-            &[_, _] => 1,
-            &[_, _, channels] => channels,
-            shape => return Err(resize_shape(shape)),
+        let channels = match *shape {
+            [_, _] => 1,
+            [_, _, channels] => channels,
+            _ => return Err(resize_shape(shape)),
         };
         if channels != self.channels {
             return Err(Error::ChannelCount { got: channels, expected: self.channels });
         }
-        if src.shape()[..2].iter().any(|size| !(1..SIZE_LIMIT).contains(size)) {
-            return Err(resize_shape(src.shape()));
+        if shape[..2].iter().any(|size| !(1..SIZE_LIMIT).contains(size)) {
+            return Err(resize_shape(shape));
         }
+        Ok(())
+    }
+
+    fn check_output(&self, output: &ResizeOutput<'_>, dst: &[u8]) -> Result<()> {
         let map = output.map;
         if *map.source() != self.dtype {
             let (got, expected) = (map.source().to_string(), self.dtype.to_string());

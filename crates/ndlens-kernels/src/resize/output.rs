@@ -52,8 +52,6 @@ pub(crate) struct ColumnOrder {
     pub(crate) range: Range<usize>,
     /// Whether the last pixel comes first.
     pub(crate) flip: bool,
-    /// Number of source pixels, if they are read from the last to the first.
-    pub(crate) mirrored: Option<usize>,
 }
 
 impl ColumnOrder {

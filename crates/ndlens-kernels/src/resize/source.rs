@@ -9,8 +9,9 @@
 use std::marker::PhantomData;
 use std::ops::Range;
 
-use ndlens_core::ViewRef;
+use ndlens_core::{Layout, ViewRef};
 
+use crate::error::Result;
 use crate::pixels::PixelRow;
 use crate::resize::floats::columns::{Column, LANES};
 use crate::simd::level::Level;
@@ -24,7 +25,7 @@ use crate::simd::stores::prefetch;
 ///    `first + y * row + x * pixel + c * channel`, for all of the image.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SourceImage<'a> {
-    view: PhantomData<&'a ViewRef<'a>>,
+    memory: PhantomData<&'a [u8]>,
     first: *const u8,
     pub(crate) height: usize,
     pub(crate) width: usize,
@@ -40,14 +41,29 @@ pub(crate) struct SourceImage<'a> {
 impl<'a> SourceImage<'a> {
     /// The pixels of a view of shape (h, w) or (h, w, channels).
     pub(crate) fn new(view: &'a ViewRef<'a>) -> Self {
-        let (shape, strides) = (view.shape(), view.strides());
-        let itemsize = view.dtype().itemsize();
+        SourceImage::at(view.as_ptr(), view.layout(), view.dtype().itemsize())
+    }
+
+    /// The pixels of a layout of shape (h, w) or (h, w, channels) on bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::View`](crate::Error::View) if the layout reaches beyond the bytes.
+    pub(crate) fn of_bytes(bytes: &'a [u8], layout: &Layout) -> Result<Self> {
+        let (shape, strides, offset) = (layout.shape(), layout.strides(), layout.offset());
+        let layout = Layout::new(shape, strides, offset, 1, bytes.len())?;
+        Ok(SourceImage::at(bytes.as_ptr().wrapping_add(offset), &layout, 1))
+    }
+
+    /// The pixels of a layout whose first element is `first`; all of its elements are readable.
+    fn at(first: *const u8, layout: &Layout, itemsize: usize) -> Self {
+        let (shape, strides) = (layout.shape(), layout.strides());
         let channels = shape.get(2).copied().unwrap_or(1);
         let channel = if channels == 1 { itemsize as isize } else { strides[2] };
         let (height, width) = (shape[0], shape[1]);
         let mut source = SourceImage {
-            view: PhantomData,
-            first: view.as_ptr(),
+            memory: PhantomData,
+            first,
             height,
             width,
             channels,

@@ -6,6 +6,8 @@
 //! the largest of the axis leaves room for; for `float32` they are computed in `f32`. So a rounding
 //! error selects the same of two neighbours as in torch.
 
+use std::ops::Range;
+
 use ndlens_core::{DType, room};
 
 use crate::error::Result;
@@ -95,6 +97,13 @@ impl Taps {
         }
         self.key = Some(key);
         Ok(())
+    }
+
+    /// The source's pixels that a range of pixels is computed from, which must not be empty.
+    pub(crate) fn needed(&self, pixels: Range<usize>) -> Range<usize> {
+        let (first, last) = (pixels.start, pixels.end - 1);
+        let end = self.starts[last] + self.counts[last];
+        self.starts[first] as usize..end as usize
     }
 
     /// The weights of pixel `i`, as fixed-point numbers.

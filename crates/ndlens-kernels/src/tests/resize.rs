@@ -1,7 +1,7 @@
 //! Comparison of every body of resizing with the oracle, over one table of cases and over random
 //! ones, and of the oracle with torch.
 
-use ndlens_core::{Buffer, DType, Index, Layout, View, s};
+use ndlens_core::{Buffer, DType, Index, Layout, Order, View, s};
 use proptest::prelude::*;
 
 use crate::resize::reference;
@@ -101,8 +101,67 @@ pub(crate) fn check_resize(
             let map = ValueMap::at_level(dtype, channels, steps, level).unwrap();
             let output = ResizeOutput { map: &map, stores, ..output };
             resize.apply(&view.as_ref(), &output, out, scratch).unwrap();
+            if *dtype == DType::U8 && view.ndim() == 3 {
+                let mut by_strips = vec![0; out.len()];
+                resize_strips(&resize, view, &output, &mut by_strips, scratch);
+                assert!(by_strips == *out, "strips, {level:?}, {context:?}");
+            }
         });
     }
+}
+
+/// Resizes strip by strip, each packed anew, of more and more rows.
+fn resize_strips(
+    resize: &Resizer,
+    view: &View,
+    output: &ResizeOutput<'_>,
+    out: &mut [u8],
+    scratch: &mut ResizeScratch,
+) {
+    let mut strips = resize.strips(view.shape()[0], view.shape()[1], output, out, scratch).unwrap();
+    let [rows, columns] = strips.needed();
+    let (mut first, mut count) = (rows.start, 1);
+    while first < rows.end {
+        let end = rows.end.min(first + count);
+        let part = view.as_ref().narrow(0, first, end - first).unwrap();
+        let part = part.narrow(1, columns.start, columns.len()).unwrap();
+        let layout = Layout::contiguous(part.shape(), 1, Order::C).unwrap();
+        let mut packed = vec![0; part.nbytes()];
+        part.read_into(&mut packed).unwrap();
+        strips.push(&packed, &layout).unwrap();
+        (first, count) = (end, count + 1);
+    }
+}
+
+#[test]
+fn rows_that_are_not_those_of_the_source_are_refused() {
+    let resize = resize([4, 4], 3, &DType::U8, FILTERS[3], Level::best());
+    let map = ValueMap::new(&DType::U8, 3, &[]).unwrap();
+    let output = ResizeOutput {
+        window: resize.whole(),
+        map: &map,
+        channels_first: false,
+        stores: Stores::Cached,
+    };
+    let (mut out, mut scratch) = (vec![0; 4 * 4 * 3], ResizeScratch::default());
+    let mut strips = resize.strips(9, 8, &output, &mut out, &mut scratch).unwrap();
+    let bytes = vec![0; 10 * 8 * 3];
+    for shape in [&[10, 8, 3][..], &[2, 7, 3], &[2, 8, 4], &[2, 8], &[]] {
+        let layout = Layout::contiguous(shape, 1, Order::C).unwrap();
+        assert_eq!(
+            strips.push(&bytes, &layout).unwrap_err().to_string(),
+            format!(
+                "got rows of shape {shape:?}, expected up to 9 rows of 8 x 3, as are left of the \
+                 image to resize"
+            )
+        );
+    }
+    let rows = Layout::contiguous(&[5, 8, 3], 1, Order::C).unwrap();
+    let short = strips.push(&bytes[..100], &rows).unwrap_err().to_string();
+    assert!(short.contains("100"), "{short}");
+    strips.push(&bytes, &rows).unwrap();
+    let error = strips.push(&bytes, &rows).unwrap_err().to_string();
+    assert!(error.starts_with("got rows of shape [5, 8, 3], expected up to 4 rows"), "{error}");
 }
 
 #[test]

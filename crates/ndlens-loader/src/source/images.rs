@@ -255,4 +255,14 @@ impl LazyImage for OpenImage<'_> {
         let out = ImageMut { bytes: out, row_stride_bytes };
         Ok(self.decoder.decode(region, Scale::Full, mode, out, self.scratch)?)
     }
+
+    fn read_strips(
+        &mut self,
+        rectangle: Rectangle,
+        take: &mut dyn FnMut(&[u8]),
+    ) -> ndlens_transforms::Result<()> {
+        let Rectangle { top, left, height, width } = rectangle;
+        let (mode, region) = (self.images.options.mode, DecodeRegion { top, left, height, width });
+        Ok(self.decoder.decode_strips(region, Scale::Full, mode, self.scratch, take)?)
+    }
 }

@@ -4,10 +4,10 @@ use ndlens::loader::{Error, Field};
 use ndlens::transforms::{Channels, Convention};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyString, PyTuple};
+use pyo3::types::{PyList, PyString, PyTuple};
 
 use crate::error::{OrRaise, in_place};
-use crate::structure::Structure;
+use crate::structure::{Structure, dict_of};
 
 /// The place of the channels of one field, as it was given.
 #[derive(Debug, Clone, Copy)]
@@ -51,7 +51,7 @@ pub(crate) fn extract_channels(
         let in_field = |error| in_place(word_or_none.py(), &format!("field {name:?}"), error);
         word(word_or_none).map(Said::OfField).map_err(in_field)
     };
-    if let (Structure::Dict(_), Ok(given)) = (structure, channels.cast::<PyDict>()) {
+    if let (Structure::Dict(_), Some(given)) = (structure, dict_of(channels)?) {
         let mut said = vec![Said::Nothing; names.len()];
         for (key, word) in given {
             let place = structure.place(&key)?.ok_or_else(|| {

@@ -6,7 +6,7 @@ use ndlens::loader::{Field, Source};
 use ndlens::transforms::{Convention, Step};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyMapping, PyTuple};
+use pyo3::types::{PyList, PyMapping, PyTuple};
 
 use crate::error::{Raise, in_place};
 use crate::interop::tensor_memory::extract_lasting_view;
@@ -16,7 +16,7 @@ use crate::loader::images::items_of;
 use crate::loader::joint::join_draws;
 use crate::loader::options::FieldOptions;
 use crate::loader::transforms;
-use crate::structure::Structure;
+use crate::structure::{Structure, dict_of};
 
 /// A list of transforms, and the library they are of.
 type TransformList = (Vec<Box<dyn Step>>, Convention);
@@ -68,7 +68,7 @@ fn extract_transforms(
     };
     let Some(transforms) = transforms else { return Ok(names.iter().map(|_| nothing()).collect()) };
     match structure {
-        Structure::Single if transforms.is_instance_of::<PyDict>() => Err(PyTypeError::new_err(
+        Structure::Single if transforms.is_instance_of::<PyMapping>() => Err(PyTypeError::new_err(
             "transforms is a dict, but fields is one view: give its list alone, transforms=[..]",
         )),
         Structure::Single => Ok(vec![list(&names[0], Some(transforms.clone()))?]),
@@ -101,7 +101,7 @@ fn extract_transforms(
                 .collect()
         }
         Structure::Dict(keys) => {
-            let given = transforms.cast::<PyDict>().map_err(|_| {
+            let given = dict_of(transforms)?.ok_or_else(|| {
                 let first = names.first().map_or("", |(name, _)| name);
                 PyTypeError::new_err(format!(
                     "transforms must be a dict of lists, since fields is a dict: name the fields \

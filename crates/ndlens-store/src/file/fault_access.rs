@@ -71,13 +71,20 @@ mod aarch64 {
     ///
     /// Called by a handler with `SA_SIGINFO`, with its context.
     pub(crate) unsafe fn access_of(context: *mut c_void) -> FaultAccess {
+        // SAFETY: passed on; nothing changes the records while the handler runs.
+        records_access(unsafe { &*records_of(context) })
+    }
+
+    /// # Safety
+    ///
+    /// As [`access_of`].
+    unsafe fn records_of(context: *mut c_void) -> *const [u8; RECORDS_BYTES] {
         let context = context.cast::<libc::ucontext_t>();
         // SAFETY: a handler with SA_SIGINFO is given a whole context, in which the records are at
         // the next multiple of 16 after `pstate`.
         unsafe {
             let registers_end = (&raw const (*context).uc_mcontext.pstate).add(1);
-            let records = registers_end.map_addr(|address| address.next_multiple_of(16));
-            records_access(&*records.cast::<[u8; RECORDS_BYTES]>())
+            registers_end.map_addr(|address| address.next_multiple_of(16)).cast()
         }
     }
 
@@ -122,6 +129,33 @@ mod aarch64 {
     #[cfg(test)]
     mod tests {
         use super::*;
+        use std::ffi::c_int;
+        use std::ptr;
+        use std::sync::atomic::{AtomicU32, Ordering};
+
+        /// The kind of the record of vector registers.
+        const VECTORS: u32 = 0x4650_8001;
+
+        #[test]
+        fn the_records_of_a_signal_are_behind_its_registers() {
+            static FIRST: AtomicU32 = AtomicU32::new(0);
+            extern "C" fn handler(_: c_int, _: *mut libc::siginfo_t, context: *mut c_void) {
+                // SAFETY: the system's own.
+                let records = unsafe { *records_of(context) };
+                let kind = u32::from_ne_bytes(records[..4].try_into().unwrap());
+                FIRST.store(kind, Ordering::SeqCst);
+            }
+            // SAFETY: a zeroed action is a valid one; the function has the arguments that
+            // SA_SIGINFO says. No other test uses the signal.
+            unsafe {
+                let mut action: libc::sigaction = std::mem::zeroed();
+                action.sa_sigaction = handler as *const () as usize;
+                action.sa_flags = libc::SA_SIGINFO;
+                assert_eq!(libc::sigaction(libc::SIGWINCH, &raw const action, ptr::null_mut()), 0);
+                libc::raise(libc::SIGWINCH);
+            }
+            assert_eq!(FIRST.load(Ordering::SeqCst), VECTORS);
+        }
 
         /// Records of these kinds, each with its contents.
         fn records(all: &[(u32, &[u8])]) -> [u8; RECORDS_BYTES] {
@@ -139,10 +173,11 @@ mod aarch64 {
 
         #[test]
         fn the_syndrome_of_a_fault_says_whether_it_was_a_write() {
-            /// The record of vector registers.
-            const VECTORS: (u32, &[u8]) = (0x4650_8001, &[0xff; 520]);
             let of = |syndrome: u64| {
-                records_access(&records(&[VECTORS, (SYNDROME, &syndrome.to_ne_bytes())]))
+                records_access(&records(&[
+                    (VECTORS, &[0xff; 520]),
+                    (SYNDROME, &syndrome.to_ne_bytes()),
+                ]))
             };
             // A translation fault at the last level, as the system reports it.
             assert_eq!(of(0x9200_0007), FaultAccess::Read);

@@ -16,6 +16,8 @@
 //! several adjacent loads. If that would be too many loads, each lane has enough taps to fill
 //! separate registers: those are the long lanes.
 
+use std::ops::Range;
+
 use ndlens_core::room;
 
 use crate::error::Result;
@@ -61,6 +63,25 @@ impl LaneLayout {
     }
 }
 
+/// The pixels of a source's row that are there, and their order in memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SourceColumns {
+    pub(crate) range: Range<usize>,
+    /// Whether the last of them comes first.
+    pub(crate) mirrored: bool,
+}
+
+impl SourceColumns {
+    /// The place in memory of the first of `count` pixels from `start` on.
+    fn place(&self, start: u32, count: u32) -> u32 {
+        if self.mirrored {
+            self.range.end as u32 - start - count
+        } else {
+            start - self.range.start as u32
+        }
+    }
+}
+
 /// The lanes of a row.
 ///
 /// # Invariants
@@ -97,6 +118,7 @@ impl Lanes {
         &mut self,
         taps: &Taps,
         order: &ColumnOrder,
+        source: &SourceColumns,
         layout: LaneLayout,
     ) -> Result<()> {
         self.precision = taps.precision;
@@ -108,8 +130,7 @@ impl Lanes {
         for lane in 0..order.range.len() {
             let i = order.pixel(lane);
             let (start, count) = (taps.starts[i], taps.counts[i]);
-            let start = order.mirrored.map_or(start, |size| size as u32 - start - count);
-            self.starts.push(start);
+            self.starts.push(source.place(start, count));
             self.counts.push(count);
         }
         let last = *self.starts.last().expect("a row has a pixel");
@@ -119,10 +140,10 @@ impl Lanes {
         self.pairs = 0;
         if layout.load_bytes > 0 && self.find_bases(layout)? {
             self.pairs = most.div_ceil(2);
-            self.shuffle(taps, order, layout)
+            self.shuffle(taps, order, source.mirrored, layout)
         } else {
             self.stride = most.next_multiple_of(LONG);
-            self.lengthen(taps, order)
+            self.lengthen(taps, order, source.mirrored)
         }
     }
 
@@ -143,7 +164,13 @@ impl Lanes {
         Ok(self.windows <= layout.windows)
     }
 
-    fn shuffle(&mut self, taps: &Taps, order: &ColumnOrder, layout: LaneLayout) -> Result<()> {
+    fn shuffle(
+        &mut self,
+        taps: &Taps,
+        order: &ColumnOrder,
+        mirrored: bool,
+        layout: LaneLayout,
+    ) -> Result<()> {
         let (lanes, pairs) = (layout.lanes, self.pairs);
         let mask = layout.load_bytes as u32 - 1;
         self.masks.clear();
@@ -160,11 +187,7 @@ impl Lanes {
             let weights =
                 if lane < order.range.len() { taps.fixed_of(order.pixel(lane)) } else { &[] };
             let weight = |tap: usize| {
-                let tap = if order.mirrored.is_some() {
-                    weights.len().wrapping_sub(tap + 1)
-                } else {
-                    tap
-                };
+                let tap = if mirrored { weights.len().wrapping_sub(tap + 1) } else { tap };
                 u32::from(weights.get(tap).map_or(0, |&weight| weight.cast_unsigned()))
             };
             let places = layout.places(at);
@@ -191,7 +214,7 @@ impl Lanes {
         Ok(())
     }
 
-    fn lengthen(&mut self, taps: &Taps, order: &ColumnOrder) -> Result<()> {
+    fn lengthen(&mut self, taps: &Taps, order: &ColumnOrder, mirrored: bool) -> Result<()> {
         self.long.clear();
         room::resize(&mut self.long, self.starts.len() * self.stride, 0)?;
         for (lane, to) in
@@ -199,7 +222,7 @@ impl Lanes {
         {
             let weights = taps.fixed_of(order.pixel(lane));
             to[..weights.len()].copy_from_slice(weights);
-            if order.mirrored.is_some() {
+            if mirrored {
                 to[..weights.len()].reverse();
             }
         }

@@ -19,14 +19,16 @@ mod vector;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
 
+use std::ops::Range;
+
 use ndlens_core::room;
 
 use crate::error::Result;
 use crate::map::{RowChannels, ValueMap};
 use crate::pixels::{BLOCK, JOINED, join};
-use crate::resize::bytes::lanes::{LaneLayout, Lanes, PADDING};
+use crate::resize::bytes::lanes::{LaneLayout, Lanes, PADDING, SourceColumns};
 use crate::resize::bytes::ring::{Stack, most_pairs, pair_weights, pairs, sum_word, to_byte};
-use crate::resize::output::{ColumnOrder, ResizeOutput};
+use crate::resize::output::{ColumnOrder, ResizeOutput, ResizeWindow};
 use crate::resize::source::SourceImage;
 use crate::resize::taps::AxisTaps;
 use crate::simd::affine::Affine;
@@ -53,69 +55,176 @@ pub(crate) struct ByteRows {
     pixels: Vec<u8>,
 }
 
-/// Resizes an image of bytes. The caller has checked sizes and dtypes, and the window is not empty.
-pub(crate) fn run(
+/// A resize of an image of bytes whose rows come from the first to the last, some at a time.
+#[derive(Debug)]
+pub(crate) struct ByteResize<'a> {
     level: Level,
     channels: usize,
-    source: &SourceImage<'_>,
-    output: &ResizeOutput<'_>,
-    dst: &mut [u8],
-    taps: &AxisTaps,
-    rows: &mut ByteRows,
-) -> Result<()> {
-    let AxisTaps { vertical, horizontal } = taps;
-    let ByteRows { lanes, planes, ring, starts, weights, bytes, pixels } = rows;
-    let window = &output.window;
-    let layout = vector::lane_layout(level).unwrap_or(SCALAR);
-    lanes.build(
-        horizontal,
-        &ColumnOrder {
-            range: window.columns(),
-            flip: window.flip_horizontal,
-            mirrored: source.mirrored.then_some(source.width),
-        },
-        layout,
-    )?;
-    let plane = source.width.next_multiple_of(BLOCK) + PADDING;
-    room::resize(planes, 2 * channels * plane, 0)?;
-    let (upper, lower) = planes.split_at_mut(channels * plane);
-    let out_plane = lanes.groups * layout.lanes;
-    let row_words = channels * out_plane;
-    let slots = most_pairs(vertical, window.rows());
-    room::resize(ring, slots * row_words, 0)?;
-    // A block of pixels is joined from whole loads, also if it is wider than the registers of sums.
-    room::resize(bytes, row_words + JOINED, 0)?;
+    /// The rows of the source.
+    height: usize,
+    window: ResizeWindow,
+    /// The rows and columns of the source that are needed.
+    needed: [Range<usize>; 2],
+    taps: &'a AxisTaps,
+    rows: &'a mut ByteRows,
+    writer: Writer<'a>,
+    dst: &'a mut [u8],
+    layout: LaneLayout,
+    /// Whether the pixels of a row are mirrored in memory; None before the first row.
+    mirrored: Option<bool>,
+    /// From a plane of a source's row to the next one, and the same of a resized row.
+    plane: usize,
+    out_plane: usize,
+    /// Pairs of rows in the ring.
+    slots: usize,
+    /// The row of the source that is taken next.
+    next_row: usize,
+    /// The pair whose upper row is in the upper planes.
+    upper: Option<usize>,
+    /// The pair that is filtered next.
+    next_pair: usize,
+    /// The row of the window that is written next.
+    place: usize,
+}
 
-    let mut writer = Writer::new(level, output, channels, out_plane, pixels);
-    let mut next_pair = 0;
-    for (place, row) in window.rows().enumerate() {
-        let pairs = pairs(vertical, row);
-        for pair in next_pair.max(pairs.start)..pairs.end {
-            source.split(level, 2 * pair, upper, plane);
-            let odd = (2 * pair + 1).min(source.height - 1);
-            source.split(level, odd, lower, plane);
-            let words = &mut ring[pair % slots * row_words..][..row_words];
-            filter(level, lanes, upper, lower, plane, words, out_plane);
-        }
-        next_pair = pairs.end;
-        starts.clear();
-        room::reserve(starts, pairs.len())?;
-        starts.extend(pairs.clone().map(|pair| pair % slots * row_words));
-        weights.clear();
-        room::reserve(weights, pairs.len())?;
-        weights.extend(pairs.map(|pair| pair_weights(vertical, row, pair)));
-        let stack = Stack { ring, starts, weights, precision: vertical.precision };
-        let place = if window.flip_vertical { window.height - 1 - place } else { place };
-        if let Err(error) = writer.write(&stack, place, bytes, dst) {
-            writer.finish();
-            return Err(error);
-        }
+impl<'a> ByteResize<'a> {
+    /// A resize of images of `height` rows. The caller has checked sizes and dtypes, and the window
+    /// is not empty.
+    pub(crate) fn new(
+        level: Level,
+        channels: usize,
+        height: usize,
+        output: &ResizeOutput<'a>,
+        dst: &'a mut [u8],
+        taps: &'a AxisTaps,
+        rows: &'a mut ByteRows,
+    ) -> Result<Self> {
+        let window = output.window;
+        let layout = vector::lane_layout(level).unwrap_or(SCALAR);
+        let columns = taps.horizontal.needed(window.columns());
+        let rows_needed = taps.vertical.needed(window.rows());
+        // A pair of rows is complete unless it is the image's last.
+        let first = rows_needed.start / 2 * 2;
+        let end = rows_needed.end.next_multiple_of(2).min(height);
+        let plane = columns.len().next_multiple_of(BLOCK) + PADDING;
+        room::resize(&mut rows.planes, 2 * channels * plane, 0)?;
+        let out_plane = window.width.next_multiple_of(layout.lanes);
+        let slots = most_pairs(&taps.vertical, window.rows());
+        let row_words = channels * out_plane;
+        room::resize(&mut rows.ring, slots * row_words, 0)?;
+        // A block of pixels is joined from whole loads, also if it is wider than the registers of
+        // sums.
+        room::resize(&mut rows.bytes, row_words + JOINED, 0)?;
+        let writer = Writer::new(level, output, channels, out_plane);
+        Ok(ByteResize {
+            level,
+            channels,
+            height,
+            window,
+            needed: [first..end, columns],
+            taps,
+            rows,
+            writer,
+            dst,
+            layout,
+            mirrored: None,
+            plane,
+            out_plane,
+            slots,
+            next_row: first,
+            upper: None,
+            next_pair: 0,
+            place: 0,
+        })
     }
-    writer.finish();
-    Ok(())
+
+    /// The rows and columns of the source that are needed.
+    pub(crate) fn needed(&self) -> [Range<usize>; 2] {
+        self.needed.clone()
+    }
+
+    /// The needed rows that were not taken yet.
+    pub(crate) fn rows_left(&self) -> usize {
+        self.needed[0].end - self.next_row
+    }
+
+    /// Takes the next rows of the needed part of the source, and writes the rows that they
+    /// complete.
+    pub(crate) fn push(&mut self, strip: &SourceImage<'_>) -> Result<()> {
+        assert!(strip.width == self.needed[1].len() && strip.height <= self.rows_left());
+        self.build_lanes(strip.mirrored)?;
+        let written = self.write_rows(strip);
+        self.next_row += strip.height;
+        self.writer.finish();
+        written
+    }
+
+    fn build_lanes(&mut self, mirrored: bool) -> Result<()> {
+        if self.mirrored == Some(mirrored) {
+            return Ok(());
+        }
+        let window = &self.window;
+        let order = ColumnOrder { range: window.columns(), flip: window.flip_horizontal };
+        let source = SourceColumns { range: self.needed[1].clone(), mirrored };
+        self.rows.lanes.build(&self.taps.horizontal, &order, &source, self.layout)?;
+        self.mirrored = Some(mirrored);
+        Ok(())
+    }
+
+    fn write_rows(&mut self, strip: &SourceImage<'_>) -> Result<()> {
+        let vertical = &self.taps.vertical;
+        let row_words = self.channels * self.out_plane;
+        while self.place < self.window.height {
+            let row = self.window.top + self.place;
+            let pairs = pairs(vertical, row);
+            for pair in self.next_pair.max(pairs.start)..pairs.end {
+                if !self.filter_pair(strip, pair) {
+                    return Ok(());
+                }
+                self.next_pair = pair + 1;
+            }
+            let ByteRows { ring, starts, weights, bytes, pixels, .. } = &mut *self.rows;
+            starts.clear();
+            room::reserve(starts, pairs.len())?;
+            starts.extend(pairs.clone().map(|pair| pair % self.slots * row_words));
+            weights.clear();
+            room::reserve(weights, pairs.len())?;
+            weights.extend(pairs.map(|pair| pair_weights(vertical, row, pair)));
+            let stack = Stack { ring, starts, weights, precision: vertical.precision };
+            let last = self.window.height - 1;
+            let place = if self.window.flip_vertical { last - self.place } else { self.place };
+            self.writer.write(&stack, place, bytes, pixels, self.dst)?;
+            self.place += 1;
+        }
+        Ok(())
+    }
+
+    /// Filters a pair of rows into the ring: whether both were there.
+    fn filter_pair(&mut self, strip: &SourceImage<'_>, pair: usize) -> bool {
+        let (first, end) = (self.next_row, self.next_row + strip.height);
+        let (even, odd) = (2 * pair, (2 * pair + 1).min(self.height - 1));
+        let ByteRows { lanes, planes, ring, .. } = &mut *self.rows;
+        let (upper, lower) = planes.split_at_mut(self.channels * self.plane);
+        if self.upper != Some(pair) {
+            if even >= end {
+                return false;
+            }
+            strip.split(self.level, even - first, upper, self.plane);
+            self.upper = Some(pair);
+        }
+        if odd >= end {
+            return false;
+        }
+        strip.split(self.level, odd - first, lower, self.plane);
+        let row_words = self.channels * self.out_plane;
+        let words = &mut ring[pair % self.slots * row_words..][..row_words];
+        filter(self.level, lanes, upper, lower, self.plane, words, self.out_plane);
+        true
+    }
 }
 
 /// The output of resized rows.
+#[derive(Debug)]
 struct Writer<'a> {
     level: Level,
     map: &'a ValueMap,
@@ -126,17 +235,10 @@ struct Writer<'a> {
     width: usize,
     channels_first: bool,
     stream: bool,
-    pixels: &'a mut Vec<u8>,
 }
 
 impl<'a> Writer<'a> {
-    fn new(
-        level: Level,
-        output: &ResizeOutput<'a>,
-        channels: usize,
-        out_plane: usize,
-        pixels: &'a mut Vec<u8>,
-    ) -> Self {
+    fn new(level: Level, output: &ResizeOutput<'a>, channels: usize, out_plane: usize) -> Self {
         Writer {
             level,
             map: output.map,
@@ -147,24 +249,24 @@ impl<'a> Writer<'a> {
             width: output.window.width,
             channels_first: output.channels_first || channels == 1,
             stream: output.stores == Stores::Stream,
-            pixels,
         }
     }
 
     /// Computes one row of the stack and writes its results to row `place` of the destination.
     fn write(
-        &mut self,
+        &self,
         stack: &Stack<'_>,
         place: usize,
         bytes: &mut [u8],
+        pixels: &mut Vec<u8>,
         dst: &mut [u8],
     ) -> Result<()> {
         let itemsize = self.map.dtype().itemsize();
         let (width, plane) = (self.width, self.out_plane);
         if !self.channels_first {
             self.sum(stack, &mut bytes[..self.channels * plane]);
-            join(self.level, bytes, plane, width, self.channels, self.pixels)?;
-            let pixels = &self.pixels[..width * self.channels];
+            join(self.level, bytes, plane, width, self.channels, pixels)?;
+            let pixels = &pixels[..width * self.channels];
             let row = pixels.len() * itemsize;
             self.map.apply_packed(pixels, RowChannels::All, &mut dst[place * row..][..row]);
             return Ok(());

@@ -92,8 +92,7 @@ pub(crate) fn run(
 ) -> Result<()> {
     let AxisTaps { vertical, horizontal } = taps;
     let window = &output.window;
-    let order =
-        ColumnOrder { range: window.columns(), flip: window.flip_horizontal, mirrored: None };
+    let order = ColumnOrder { range: window.columns(), flip: window.flip_horizontal };
     let groups = Groups::new(channels, window.width);
     let len = groups.len();
     // The ring has the rows of one result, and the rows that were filtered with the last of them.
