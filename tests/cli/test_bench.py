@@ -19,7 +19,7 @@ import pytest
 from PIL import Image
 
 from ndlens.cli import main
-from ndlens.cli.bench.benchmarks import crop
+from ndlens.cli.bench.benchmarks import crop, threads
 from ndlens.cli.bench.chart import DOTS_PER_INCH, draw
 from ndlens.cli.bench.contest import Column, Contest, Ratio, beside
 from ndlens.cli.bench.ground import Ground, rate_of_epochs
@@ -47,7 +47,9 @@ SMALL: dict[str, tuple[str, ...]] = {
     "order": ("order", "1000"),
     "colour": ("colour:uint8", "16"),
     "mixing": ("mixing", "96"),
+    "threads": ("threads", "20"),
 }
+RUNS_HERE = [name for name in SMALL if name != "threads" or threads.runs_in_parallel()]
 
 
 @pytest.fixture(autouse=True)
@@ -84,7 +86,7 @@ def example(turns: dict[str, list[float]], **others: Any) -> Contest:
     return Contest("float32", "Crops", "images/s", columns, figures, **others)
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", RUNS_HERE)
 def test_every_benchmark_runs_and_gives_each_contestant_a_figure(
     capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
@@ -105,6 +107,19 @@ def test_every_benchmark_runs_and_gives_each_contestant_a_figure(
             assert len(contestant["turns"]) == 1
             assert all(value >= 0 for turn in contestant["turns"] for value in turn.values())
             assert None not in contestant["summary"].values()
+
+
+@pytest.mark.skipif(threads.runs_in_parallel(), reason="this Python has no GIL")
+def test_a_python_with_a_gil_is_told_what_the_benchmark_of_threads_needs(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    status, found = run_json(capsys, "threads:slice", *LITTLE)
+    (contest,) = found["benchmarks"][0]["contests"]
+    assert (status, contest["contestants"]) == (0, {})
+    assert contest["left_out"]["all"] == (
+        "this Python runs one thread at a time: run it with a free-threaded one, such as"
+        " python3.14t"
+    )
 
 
 def test_packages_that_are_not_here_are_named_with_what_to_type(

@@ -2,7 +2,7 @@
 
 `python -m tests.stress.threads --seconds 30` runs each work for so long; a name or several choose
 some. Each work is a process of its own, so that one that crashes or hangs is named.
-`tests/processes/test_threads.py` runs each for a moment.
+`tests/processes/test_work_of_threads.py` runs each for a moment.
 """
 
 from __future__ import annotations

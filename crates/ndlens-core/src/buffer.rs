@@ -36,7 +36,7 @@ pub enum Access {
 
 /// The owner of a buffer's bytes, which stay valid until its last clone is dropped.
 ///
-/// The drop may run on any thread.
+/// The drop may run on any thread. `Branch` in `spread.rs` passes every method on.
 pub trait Owner: Any + Send + Sync {
     /// The owner in words, such as "memory of ndlens".
     fn description(&self) -> String {
@@ -128,7 +128,9 @@ pub struct Buffer {
     ptr: NonNull<u8>,
     len: usize,
     access: Access,
-    owner: Arc<dyn Owner>,
+    /// Whether `owner` is a branch of the owner; see `spread.rs`.
+    pub(crate) is_spread: bool,
+    pub(crate) owner: Arc<dyn Owner>,
 }
 
 // SAFETY: a Buffer is a pointer, which threads may hold, and an owner that is Send and Sync itself.
@@ -164,7 +166,7 @@ impl Buffer {
         owner: Arc<dyn Owner>,
     ) -> Self {
         debug_assert!(isize::try_from(len).is_ok());
-        Buffer { ptr, len, access, owner }
+        Buffer { ptr, len, access, is_spread: false, owner }
     }
 
     /// A buffer of a vector's memory, without a copy.
@@ -224,20 +226,21 @@ impl Buffer {
         Buffer { access: Access::ReadOnly, ..self.clone() }
     }
 
-    /// The owner, if it is a `T`.
-    pub fn owner<T: Owner>(&self) -> Option<&T> {
-        (self.owner.as_ref() as &dyn Any).downcast_ref()
+    /// The same bytes, held by a branch of the owner.
+    #[inline]
+    pub(crate) fn held_by(&self, branch: Arc<dyn Owner>) -> Self {
+        Buffer { is_spread: true, owner: branch, ..*self }
+    }
+
+    /// Whether the bytes of both are the same, and may be written through both or neither.
+    #[inline]
+    pub(crate) fn has_bytes_of(&self, other: &Buffer) -> bool {
+        (self.ptr, self.len, self.access) == (other.ptr, other.len, other.access)
     }
 
     /// The owner in words; see [`Owner::description`].
     pub fn owner_description(&self) -> String {
         self.owner.description()
-    }
-
-    /// The number of buffers that hold the owner, this one among them: of views, of tensors and
-    /// exports that were made of them, of loaders.
-    pub fn claims(&self) -> usize {
-        Arc::strong_count(&self.owner)
     }
 
     /// Whether memory may be held by others too; see [`Owner::is_held_by_others`].
@@ -355,17 +358,6 @@ mod tests {
     fn an_impossible_allocation_is_an_error_not_an_abort() {
         let error = Buffer::zeroed(isize::MAX as usize).unwrap_err();
         assert_eq!(error.to_string(), format!("cannot allocate {} bytes", isize::MAX));
-    }
-
-    #[test]
-    fn each_buffer_that_holds_an_owner_is_a_claim() {
-        let buffer = Buffer::zeroed(8).unwrap();
-        assert_eq!(buffer.claims(), 1);
-        let others = [buffer.clone(), buffer.to_read_only()];
-        assert_eq!(buffer.claims(), 3);
-        drop(others);
-        assert_eq!(buffer.claims(), 1);
-        assert!(!buffer.is_held_by_others());
     }
 
     #[test]

@@ -41,6 +41,7 @@ mod reserve;
 pub mod room;
 #[cfg(test)]
 mod samples;
+mod spread;
 mod transfer;
 mod view;
 mod watch;
@@ -59,5 +60,6 @@ pub use layout::dims::MAX_NDIM;
 pub use layout::index::{Index, s};
 pub use layout::{Layout, Order};
 pub use reserve::Reserve;
+pub use spread::Spread;
 pub use view::{View, ViewRef};
 pub use watch::watched;

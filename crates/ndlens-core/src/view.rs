@@ -11,6 +11,7 @@ use crate::layout::dims::Dims;
 use crate::layout::index::{Index, s};
 use crate::layout::{Layout, Order, contiguous_strides};
 use crate::room;
+use crate::spread::Spread;
 use crate::transfer::transfer;
 use crate::watch::Meter;
 
@@ -180,10 +181,37 @@ impl View {
     /// As [`Layout::index`].
     #[inline]
     pub fn index_into(&self, indices: &[Index], out: &mut Option<View>) -> Result<()> {
+        self.index_with(|| self.buffer.clone(), indices, out)
+    }
+
+    /// As [`index_into`](Self::index_into), with a claim on the owner that is counted at a place of
+    /// a spread of this view's buffer.
+    ///
+    /// # Errors
+    ///
+    /// As [`Layout::index`].
+    #[inline]
+    pub fn index_into_at(
+        &self,
+        spread: &Spread,
+        place: usize,
+        indices: &[Index],
+        out: &mut Option<View>,
+    ) -> Result<()> {
+        self.index_with(|| spread.claim(&self.buffer, place), indices, out)
+    }
+
+    /// Indexing in place, with a buffer of the same bytes.
+    #[inline]
+    fn index_with(
+        &self,
+        claim: impl FnOnce() -> Buffer,
+        indices: &[Index],
+        out: &mut Option<View>,
+    ) -> Result<()> {
         *out = None;
         let layout = Layout { shape: Dims::new(), strides: Dims::new(), offset: 0 };
-        let view =
-            out.insert(View { buffer: self.buffer.clone(), layout, dtype: self.dtype.clone() });
+        let view = out.insert(View { buffer: claim(), layout, dtype: self.dtype.clone() });
         let indexed = self.layout.index_into(indices, &mut view.layout);
         if indexed.is_err() {
             *out = None;

@@ -36,10 +36,12 @@ use std::time::{Duration, Instant};
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
 
+use crate::threads;
+
 /// Longest time that the interpreter waits for threads that are inside.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Threads that are inside.
+/// Calls that are inside, of threads that are being torn down: they have no record.
 static INSIDE: AtomicUsize = AtomicUsize::new(0);
 
 /// Whether only the thread that ends the interpreter may enter.
@@ -65,7 +67,10 @@ fn set<T>(cell: &'static thread::LocalKey<Cell<T>>, value: T) {
 /// Enters if the gate is open; a thread enters before it asks for the interpreter.
 fn try_come_in() -> bool {
     // SeqCst, as in `close`: whichever of the two runs second sees what the other did.
-    INSIDE.fetch_add(1, Ordering::SeqCst);
+    match threads::own() {
+        Some(record) => record.come_in(),
+        None => _ = INSIDE.fetch_add(1, Ordering::SeqCst),
+    }
     if CLOSED.load(Ordering::SeqCst) && !of(&ENDS) {
         go_out();
         return false;
@@ -74,7 +79,10 @@ fn try_come_in() -> bool {
 }
 
 fn go_out() {
-    INSIDE.fetch_sub(1, Ordering::SeqCst);
+    match threads::own() {
+        Some(record) => record.go_out(),
+        None => _ = INSIDE.fetch_sub(1, Ordering::SeqCst),
+    }
 }
 
 fn park() -> ! {
@@ -199,16 +207,18 @@ fn close() {
     let until = Instant::now() + PATIENCE;
     Python::attach(|py| {
         py.detach(|| {
-            while INSIDE.load(Ordering::SeqCst) > 0 && Instant::now() < until {
+            let are_inside = || INSIDE.load(Ordering::SeqCst) > 0 || threads::are_inside();
+            while are_inside() && Instant::now() < until {
                 thread::sleep(Duration::from_millis(1));
             }
         });
     });
 }
 
-/// Resets the count in a forked child, which has none of the other threads that were inside.
+/// Forgets, in a forked child, the other threads: it has none of them.
 #[pyfunction]
 #[pyo3(name = "_forget_threads")]
 pub(crate) fn forget_threads() {
-    INSIDE.store(usize::from(of(&DEPTH) > 0), Ordering::SeqCst);
+    INSIDE.store(0, Ordering::SeqCst);
+    threads::forget_others();
 }

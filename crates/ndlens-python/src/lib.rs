@@ -16,6 +16,7 @@ mod optional;
 mod provided;
 mod store;
 mod structure;
+mod threads;
 mod trace;
 mod view;
 
@@ -60,6 +61,8 @@ fn _ndlens(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module
             .setattr("_count_allocations", wrap_pyfunction!(failing::count_allocations, module)?)?;
     }
+    #[cfg(Py_GIL_DISABLED)]
+    view::object::keep_class(&module.py().get_type::<view::object::PyView>());
     optional::prepare(&module.py().get_type::<view::object::PyView>())?;
     // Not `add_class` and `add_function`, which would list them as public.
     module.setattr("_Loader", module.py().get_type::<loader::core::PyLoader>())?;

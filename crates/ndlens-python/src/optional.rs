@@ -87,9 +87,26 @@ impl Once {
         if let Some(object) = self.object.get() {
             return Ok(object.bind(py));
         }
+        let found = get(py, self.module, self.name)?;
+        Ok(self.keep(&found))
+    }
+
+    /// As [`get`](Self::get), of a module that is optional.
+    pub(crate) fn needs<'py>(
+        &self,
+        py: Python<'py>,
+        why: &'static str,
+    ) -> PyResult<&Bound<'py, PyAny>> {
+        if let Some(object) = self.object.get() {
+            return Ok(object.bind(py));
+        }
+        Ok(self.keep(&needs(py, self.module, self.name, why)?))
+    }
+
+    fn keep<'py>(&self, object: &Bound<'py, PyAny>) -> &Bound<'py, PyAny> {
         // Not while others wait: a fork could copy that.
-        let object = get(py, self.module, self.name)?.unbind();
-        Ok(self.object.get_or_init(|| object).bind(py))
+        let kept = object.clone().unbind();
+        self.object.get_or_init(|| kept).bind(object.py())
     }
 }
 

@@ -19,9 +19,12 @@ use crate::interop::export;
 use crate::interop::import::extract_view;
 use crate::interop::tensor;
 use crate::interop::tensor_memory::check_in_place;
-use crate::optional::{self, Optional, is_installed, needs};
+use crate::optional::{self, Once, Optional, is_installed};
 use crate::trace;
 use crate::view::object::{PyView, tuple};
+
+/// Looked up once: each look in `sys.modules` counts on objects that all threads count on.
+static ASARRAY: Once = Once::new("numpy", "asarray");
 
 /// NumPy, with the dtypes that are installed for it.
 pub(crate) fn numpy_here(py: Python<'_>) -> PyResult<Consumer> {
@@ -85,7 +88,7 @@ impl PyView {
     pub(crate) fn numpy<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
         let _inside = exit::enter(py);
-        let asarray = needs(py, "numpy", "asarray", "View.numpy() needs NumPy: pip install numpy")?;
+        let asarray = ASARRAY.needs(py, "View.numpy() needs NumPy: pip install numpy")?;
         let view = slf.get().view()?;
         check_in_place(&view)?;
         let Some(carrier) = view.dtype().carrier() else {

@@ -22,19 +22,26 @@ impl PyView {
     /// The number of elements along each axis.
     #[getter]
     fn shape<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        // A copy of the numbers takes longer than a count that no other thread writes to.
+        if cfg!(Py_GIL_DISABLED) {
+            return tuple(py, &self.sizes(py)?);
+        }
         tuple(py, self.view()?.shape())
     }
 
     /// The bytes from one element to the next along each axis; negative for a reversed axis.
     #[getter]
     fn strides<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        if cfg!(Py_GIL_DISABLED) {
+            return tuple(py, &self.steps(py)?);
+        }
         tuple(py, self.view()?.strides())
     }
 
     /// The number of axes.
     #[getter]
-    fn ndim(&self) -> PyResult<usize> {
-        Ok(self.view()?.ndim())
+    fn ndim(&self, py: Python<'_>) -> PyResult<usize> {
+        self.rank(py)
     }
 
     /// The name of the elements' type, as NumPy's, such as "float32".
@@ -42,7 +49,7 @@ impl PyView {
     /// If NumPy has no one-word name for it, the format of the buffer protocol.
     #[getter]
     fn dtype<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyString>> {
-        Ok(PyString::new(py, self.view()?.dtype().name()))
+        Ok(PyString::new(py, self.elements(py)?.name()))
     }
 
     /// The format of the buffer protocol (PEP 3118), in letters of the `struct` module.
@@ -55,44 +62,45 @@ impl PyView {
 
     /// Bytes of one element.
     #[getter]
-    fn itemsize(&self) -> PyResult<usize> {
-        Ok(self.view()?.itemsize())
+    fn itemsize(&self, py: Python<'_>) -> PyResult<usize> {
+        Ok(self.amount(py)?.1)
     }
 
     /// Bytes of all elements: what a copy takes.
     #[getter]
-    fn nbytes(&self) -> PyResult<usize> {
-        Ok(self.view()?.nbytes())
+    fn nbytes(&self, py: Python<'_>) -> PyResult<usize> {
+        let (count, itemsize) = self.amount(py)?;
+        Ok(count * itemsize)
     }
 
     /// The number of elements.
     #[getter]
-    fn size(&self) -> PyResult<usize> {
-        Ok(self.view()?.len())
+    fn size(&self, py: Python<'_>) -> PyResult<usize> {
+        Ok(self.amount(py)?.0)
     }
 
     /// Whether the memory must not be written through this view.
     #[getter]
-    fn readonly(&self) -> PyResult<bool> {
-        Ok(self.view()?.is_read_only())
+    fn readonly(&self, py: Python<'_>) -> PyResult<bool> {
+        self.is_read_only(py)
     }
 
     /// Whether the elements are packed in C order: the last index changes fastest.
     #[getter]
-    fn c_contiguous(&self) -> PyResult<bool> {
-        Ok(self.view()?.is_contiguous(Order::C))
+    fn c_contiguous(&self, py: Python<'_>) -> PyResult<bool> {
+        self.is_packed(py, Order::C)
     }
 
     /// Whether the elements are packed in Fortran order: the first index changes fastest.
     #[getter]
-    fn f_contiguous(&self) -> PyResult<bool> {
-        Ok(self.view()?.is_contiguous(Order::F))
+    fn f_contiguous(&self, py: Python<'_>) -> PyResult<bool> {
+        self.is_packed(py, Order::F)
     }
 
     /// Whether the elements are packed in C or Fortran order.
     #[getter]
-    fn contiguous(&self) -> PyResult<bool> {
-        Ok(self.c_contiguous()? || self.f_contiguous()?)
+    fn contiguous(&self, py: Python<'_>) -> PyResult<bool> {
+        Ok(self.c_contiguous(py)? || self.f_contiguous(py)?)
     }
 
     /// `()`, as a `memoryview` has it: no element is behind a pointer (PEP 3118).

@@ -36,7 +36,21 @@ pub(crate) fn common<'py>(py: Python<'py>, view: &View, place: isize) -> Option<
     }
 }
 
-/// The element with these indices, one for each axis.
+/// The element with these indices, one for each axis, if nothing is in the way. Runs no Python
+/// code, as the text of an error would.
+#[inline]
+pub(crate) fn plain<'py>(
+    py: Python<'py>,
+    view: &View,
+    indices: impl ExactSizeIterator<Item = isize>,
+) -> Option<Bound<'py, PyAny>> {
+    let mut bytes = [0; 16];
+    let bytes = bytes.get_mut(..view.itemsize())?;
+    view.read_element(indices, bytes).ok()?;
+    element(py, view.dtype(), bytes).ok()
+}
+
+/// As [`plain`], or the reason why there is no such element.
 pub(crate) fn scalar<'py>(
     py: Python<'py>,
     view: &View,

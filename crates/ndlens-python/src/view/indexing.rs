@@ -18,28 +18,30 @@ impl PyView {
     #[inline]
     pub(crate) fn at<'py>(slf: &Bound<'py, Self>, place: isize) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
+        let look = |view: &View| match view.ndim() {
+            1 => Some(element::common(py, view, place)),
+            _ => None,
+        };
         // SAFETY: making a number runs no Python code.
-        let element =
-            unsafe { slf.get().claim.glance(py, |view| element::common(py, view, place)) };
-        match element.flatten() {
+        match unsafe { slf.get().claim.glance(py, look) }.ok_or_else(released)? {
+            None => Self::slice(slf, &[Index::At(place)]),
+            Some(Some(element)) => Ok(element),
+            Some(None) => slf.get().element(py, [place].into_iter()),
+        }
+    }
+
+    /// The element with these indices, one for each axis.
+    fn element<'py>(
+        &self,
+        py: Python<'py>,
+        indices: impl ExactSizeIterator<Item = isize> + Clone,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let look = |view: &View| element::plain(py, view, indices.clone());
+        // SAFETY: making a number runs no Python code.
+        match unsafe { self.claim.glance(py, look) }.flatten() {
             Some(element) => Ok(element),
-            None => Self::part_at(slf, place),
+            None => element::scalar(py, &*self.view()?, indices),
         }
-    }
-
-    /// As [`at`](Self::at), for any elements and any rank.
-    fn part_at<'py>(slf: &Bound<'py, Self>, place: isize) -> PyResult<Bound<'py, PyAny>> {
-        let view = slf.get();
-        if view.rank(slf.py())? != 1 {
-            return Self::slice(slf, &[Index::At(place)]);
-        }
-        element::scalar(slf.py(), &*view.view()?, [place].into_iter())
-    }
-
-    #[inline]
-    fn rank(&self, py: Python<'_>) -> PyResult<usize> {
-        // SAFETY: `ndim` runs no Python code.
-        unsafe { self.claim.glance(py, View::ndim) }.ok_or_else(released)
     }
 
     /// Basic indexing, written in place, to the view of the new object.
@@ -48,10 +50,7 @@ impl PyView {
         // The object first: making one may run the collector, and that may run any Python code.
         let object = closed_beside(slf)?;
         let fill = |slot: &mut Option<View>| {
-            // SAFETY: indexing runs no Python code.
-            let indexed =
-                unsafe { slf.get().claim.glance(slf.py(), |view| view.index_into(key, slot)) };
-            indexed.ok_or_else(released)?.or_raise()
+            slf.get().claim.slice(slf.py(), key, slot).ok_or_else(released)?.or_raise()
         };
         // SAFETY: the object was just made closed, and no other code has a reference to it.
         unsafe { object.get().claim.open(fill) }?;
@@ -76,7 +75,7 @@ impl PyView {
         with_key(key, |key| {
             let view = slf.get();
             if let Some(indices) = element_of(key, view.rank(py)?) {
-                return element::scalar(py, &*view.view()?, indices.into_iter());
+                return view.element(py, indices.iter().copied());
             }
             Self::slice(slf, key)
         })

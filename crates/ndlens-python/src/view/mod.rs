@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `object.rs` | the class, and new objects of it |
 //! | `claim.rs` | a view that can be given up, but not while it is read |
+//! | `slicers.rs` | the threads that slice a view, if they run in parallel |
 //! | `constructor.rs` | `nl.view`, `nl.shares_memory`, `nl.may_share_memory` |
 //! | `attributes.rs` | attributes of a view; `release` |
 //! | `face.rs` | what notebooks show |
@@ -25,4 +26,6 @@ pub(crate) mod key;
 pub(crate) mod object;
 pub(crate) mod sequence;
 pub(crate) mod shape;
+#[cfg(Py_GIL_DISABLED)]
+pub(crate) mod slicers;
 pub(crate) mod write;

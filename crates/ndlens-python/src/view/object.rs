@@ -9,13 +9,18 @@
 
 use std::mem::offset_of;
 use std::ptr;
+#[cfg(Py_GIL_DISABLED)]
+use std::sync::atomic::Ordering;
 use std::sync::atomic::{AtomicIsize, AtomicUsize};
 
-use ndlens::View;
+use ndlens::{DType, Order, View};
 use pyo3::exceptions::PyValueError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
+#[cfg(Py_GIL_DISABLED)]
+use pyo3::types::PyType;
+use smallvec::SmallVec;
 
 use crate::view::claim::{Claim, Look};
 
@@ -57,7 +62,64 @@ impl PyView {
     pub(crate) fn view(&self) -> PyResult<Look<'_>> {
         self.claim.look().ok_or_else(released)
     }
+
+    /// What a view says of itself, at a glance.
+    ///
+    /// # Safety
+    ///
+    /// As [`Claim::glance`].
+    #[inline]
+    unsafe fn say<R>(&self, py: Python<'_>, say: impl FnOnce(&View) -> R) -> PyResult<R> {
+        // SAFETY: passed on; the caller guarantees the same.
+        unsafe { self.claim.glance(py, say) }.ok_or_else(released)
+    }
+
+    #[inline]
+    pub(crate) fn sizes(&self, py: Python<'_>) -> PyResult<Axes<usize>> {
+        // SAFETY: copying numbers runs no Python code.
+        unsafe { self.say(py, |view| Axes::from_slice(view.shape())) }
+    }
+
+    #[inline]
+    pub(crate) fn steps(&self, py: Python<'_>) -> PyResult<Axes<isize>> {
+        // SAFETY: copying numbers runs no Python code.
+        unsafe { self.say(py, |view| Axes::from_slice(view.strides())) }
+    }
+
+    #[inline]
+    pub(crate) fn rank(&self, py: Python<'_>) -> PyResult<usize> {
+        // SAFETY: reading a number runs no Python code.
+        unsafe { self.say(py, View::ndim) }
+    }
+
+    /// The number of elements, and the bytes of one.
+    #[inline]
+    pub(crate) fn amount(&self, py: Python<'_>) -> PyResult<(usize, usize)> {
+        // SAFETY: multiplying sizes runs no Python code.
+        unsafe { self.say(py, |view| (view.len(), view.itemsize())) }
+    }
+
+    #[inline]
+    pub(crate) fn elements(&self, py: Python<'_>) -> PyResult<DType> {
+        // SAFETY: a clone of a dtype runs no Python code.
+        unsafe { self.say(py, |view| view.dtype().clone()) }
+    }
+
+    #[inline]
+    pub(crate) fn is_read_only(&self, py: Python<'_>) -> PyResult<bool> {
+        // SAFETY: reading a flag runs no Python code.
+        unsafe { self.say(py, View::is_read_only) }
+    }
+
+    #[inline]
+    pub(crate) fn is_packed(&self, py: Python<'_>, order: Order) -> PyResult<bool> {
+        // SAFETY: comparing strides runs no Python code.
+        unsafe { self.say(py, |view| view.is_contiguous(order)) }
+    }
 }
+
+/// A number for each axis: room for six before the heap is asked.
+pub(crate) type Axes<T> = SmallVec<[T; 6]>;
 
 #[cold]
 pub(crate) fn released() -> PyErr {
@@ -69,6 +131,27 @@ pub(crate) fn tuple<'py, T: IntoPyObject<'py> + Copy>(
     numbers: &[T],
 ) -> PyResult<Bound<'py, PyTuple>> {
     PyTuple::new(py, numbers.iter().copied())
+}
+
+/// Ends the count of references to the class, which lives as long as the process.
+///
+/// Each view refers to its class. `CPython` counts that in the thread that makes the view, and
+/// `PyO3` ends it at the class itself, which all threads then write to.
+#[cfg(Py_GIL_DISABLED)]
+pub(crate) fn keep_class(class: &Bound<'_, PyType>) {
+    /// Local count of an object that lives forever: `_Py_IMMORTAL_REFCNT_LOCAL`, by which every
+    /// inlined `Py_INCREF` recognises it.
+    const IMMORTAL: u32 = u32::MAX;
+    let class = class.as_ptr();
+    // SAFETY: the class is alive, and no other thread knows it yet: its module is being made. The
+    // three fields are what `_Py_SetImmortal` sets in CPython 3.14 and 3.15; from then on nobody
+    // reads the other two. The collector must not see such an object, and is told so first.
+    unsafe {
+        ffi::PyObject_GC_UnTrack(class.cast());
+        (*class).ob_tid = 0;
+        (*class).ob_ref_local.store(IMMORTAL, Ordering::Relaxed);
+        (*class).ob_ref_shared.store(0, Ordering::Relaxed);
+    }
 }
 
 /// The layout of `PyO3` for objects of a frozen class with weak references.

@@ -44,6 +44,7 @@ BENCHMARKS = (
     "decode",
     "rows",
     "views",
+    "threads",
     "subsets",
     "sharing",
     "opening",
