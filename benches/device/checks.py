@@ -115,11 +115,8 @@ def batches_are_those_of_the_cpu(ground: Ground) -> str | None:
 
 
 def large_batches_are_those_of_the_cpu(ground: Ground) -> str | None:
-    fields = {
-        "image": ground.images[: 2 * ground.batch + 3],
-        "label": np.arange(len(ground.images)),
-    }
-    fields["label"] = fields["label"][: len(fields["image"])]
+    images = ground.images[: 2 * ground.batch + 3]
+    fields = {"image": images, "label": np.arange(len(images))}
     for resized in (False, True):
         transforms = {"image": ground.steps(resized)}
         workers = ground.workers[-1]

@@ -73,7 +73,7 @@ class Trainer:
 
         self.ground = ground
         network = small() if ground.tiny else resnet50(num_classes=1000)
-        self.network = network.to(ground.device, memory_format=torch.channels_last)
+        self.network = network.to(ground.device).to(memory_format=torch.channels_last)
         self.optimizer = torch.optim.SGD(network.parameters(), lr=1e-3, momentum=0.9)
         torch.backends.cudnn.benchmark = True
         self.loss: torch.Tensor = torch.zeros(())
