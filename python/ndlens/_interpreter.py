@@ -25,7 +25,7 @@ if sys.version_info < (3, 12):
 
 try:
     from . import _ndlens as _ndlens
-except ImportError as error:
-    if "subinterpreters" in str(error):
-        raise ImportError(REFUSAL) from error
+except ImportError as _error:
+    if "subinterpreters" in str(_error):
+        raise ImportError(REFUSAL) from _error
     raise
