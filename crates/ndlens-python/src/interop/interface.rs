@@ -257,7 +257,7 @@ pub(crate) fn import_struct(obj: &Bound<'_, PyAny>, capsule: &Bound<'_, PyAny>) 
     let itemsize =
         usize::try_from(told.itemsize).map_err(|_| bad_struct("itemsize is negative"))?;
     // NumPy counts text in characters of 4 bytes.
-    let kind = char::from(told.typekind.cast_unsigned());
+    let kind = char::from(u8::from_ne_bytes(told.typekind.to_ne_bytes()));
     let count = if kind == 'U' { itemsize / 4 } else { itemsize };
     let order = if told.flags & NATIVE == 0 { '>' } else { '<' };
     let mut dtype = dtype_of_typestr(&format!("{order}{kind}{count}"))?;
