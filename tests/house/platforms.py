@@ -44,10 +44,16 @@ def added(target: str) -> str | None:
     """Why rustup has no standard library for the target; None if it has."""
     try:
         result = subprocess.run(
-            ["rustup", "target", "add", target], cwd=ROOT, capture_output=True, text=True
+            ["rustup", "target", "add", target],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=300,
         )
     except FileNotFoundError:
         return "rustup is not installed"
+    except subprocess.TimeoutExpired:
+        return "rustup has not added it in 300 s"
     said = result.stderr.strip().splitlines() or ["rustup failed"]
     return said[-1] if result.returncode else None
 
