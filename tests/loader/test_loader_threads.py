@@ -157,7 +157,7 @@ def test_ctrl_c_ends_a_long_epoch_at_once(workers: str) -> None:
 def test_ctrl_c_ends_the_wait_for_a_long_batch() -> None:
     # Some seconds of work; dropping the epoch waits for the chunk in hand, which is a small part of
     # it.
-    done = run_python(INTERRUPTED, "2", "100000000")
+    done = run_python(INTERRUPTED, "2", "400000000")
     assert done.stderr.rstrip().endswith("KeyboardInterrupt"), done.stderr
     assert float(done.stdout) < 1.0
     assert done.returncode == -2
