@@ -282,9 +282,10 @@ pub(crate) fn extract_labels(labels: &Bound<'_, PyAny>, name: &'static str) -> P
         if known != Some(true) {
             return Err(loader::Error::MissingLabel { name, place }).or_raise();
         }
-        let code = codes
-            .get_item(&label)
-            .map_err(|error| in_place(py, &format!("{name}, place {place}"), error))?;
+        // Asked for by itself: what a dict says of a key differs between Pythons.
+        let in_its_place = |error| in_place(py, &format!("{name}, place {place}"), error);
+        label.hash().map_err(in_its_place)?;
+        let code = codes.get_item(&label).map_err(in_its_place)?;
         let code: Option<u32> = code.map(|code| code.extract()).transpose()?;
         let new = code.is_none();
         let code = found.push(code).or_raise()?;
