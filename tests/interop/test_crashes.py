@@ -220,7 +220,8 @@ if __name__ == "__main__":
         while leftovers(mark) and time.monotonic() < deadline:
             time.sleep(0.1)
     assert leftovers(mark) == []
-    assert not list(Path("/dev/shm").glob("*ndlens*"))
+    # Folders are those of builds without memfd, which others may use.
+    assert not [path for path in Path("/dev/shm").glob("*ndlens*") if not path.is_dir()]
 
 
 @pytest.mark.parametrize("ending", ["pass", "raise SystemExit(0)", "os._exit(0)", "sys.exit(0)"])
