@@ -16,9 +16,10 @@ pub struct ImageMut<'a> {
     pub row_stride_bytes: usize,
 }
 
-/// Where a decoder writes rows, in order.
-pub(crate) trait RowsMut {
-    /// The place of a row of the region; the rows before it are complete.
+/// Where a decoder writes the rows of a region.
+pub trait RowsMut {
+    /// The place of a row of the region, of so many bytes. If the decoder makes
+    /// [rows in order](Decoder::makes_rows_in_order), the rows before it are complete.
     fn row(&mut self, row: usize, row_bytes: usize) -> &mut [u8];
 }
 
@@ -44,20 +45,7 @@ struct Strips<'a> {
     take: &'a mut dyn FnMut(&[u8]),
 }
 
-impl<'a> Strips<'a> {
-    /// Strips of a region of `rows` rows that are `row_bytes` long, in `memory`.
-    fn new(
-        rows: usize,
-        row_bytes: usize,
-        memory: &'a mut Vec<u8>,
-        take: &'a mut dyn FnMut(&[u8]),
-    ) -> Result<Self> {
-        let (least, most) = STRIP_ROWS;
-        let count = (STRIP_BYTES / row_bytes.max(1)).clamp(least, most).min(rows);
-        let bytes = memory::part(memory, count.saturating_mul(row_bytes))?;
-        Ok(Strips { bytes, row_bytes, first: 0, end: 0, take })
-    }
-
+impl Strips<'_> {
     /// Hands the last rows on.
     fn finish(&mut self) {
         let filled = (self.end - self.first) * self.row_bytes;
@@ -73,7 +61,7 @@ impl RowsMut for Strips<'_> {
         if (row - self.first) * self.row_bytes >= self.bytes.len() {
             self.finish();
         }
-        self.end = row + 1;
+        self.end = self.end.max(row + 1);
         &mut self.bytes[(row - self.first) * self.row_bytes..][..row_bytes]
     }
 }
@@ -113,7 +101,8 @@ pub(crate) fn check_request(
     Ok(())
 }
 
-/// An encoded image whose header was read.
+/// An encoded image whose header was read. A decoder of a format has
+/// [`header`](Self::header) and [`decode_rows`](Self::decode_rows).
 pub trait Decoder {
     /// The header.
     fn header(&self) -> &Header;
@@ -122,6 +111,26 @@ pub trait Decoder {
     fn decodes_at(&self, scale: Scale) -> bool {
         scale == Scale::Full
     }
+
+    /// Whether each row is complete before the next one is asked for.
+    fn makes_rows_in_order(&self) -> bool {
+        true
+    }
+
+    /// Writes the rows of a region that was checked, and is not empty, at a scale that the decoder
+    /// has.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`decode`](Self::decode) but for the checks.
+    fn decode_rows(
+        &mut self,
+        region: DecodeRegion,
+        scale: Scale,
+        mode: Mode,
+        rows: &mut dyn RowsMut,
+        scratch: &mut DecodeScratch,
+    ) -> Result<()>;
 
     /// Writes the pixels of a region at a scale: [`DecodeRegion::size_at`] rows and columns, of
     /// [`Mode::pixel_bytes`] each, samples of 16 bits in the machine's byte order. The region lies
@@ -137,11 +146,18 @@ pub trait Decoder {
         region: DecodeRegion,
         scale: Scale,
         mode: Mode,
-        out: ImageMut<'_>,
+        mut out: ImageMut<'_>,
         scratch: &mut DecodeScratch,
-    ) -> Result<()>;
-    /// As [`decode`](Self::decode), without memory for all pixels where the decoder makes them row
-    /// by row: `take` gets the rows of the region in order, some at a time, packed.
+    ) -> Result<()> {
+        check_request(self.header(), region, scale, mode, &out)?;
+        if is_nothing(self, region, scale)? {
+            return Ok(());
+        }
+        self.decode_rows(region, scale, mode, &mut out, scratch)
+    }
+
+    /// As [`decode`](Self::decode), without memory for all pixels where the decoder makes rows in
+    /// order: `take` gets the rows of the region in order, some at a time, packed.
     ///
     /// # Errors
     ///
@@ -154,47 +170,43 @@ pub trait Decoder {
         scratch: &mut DecodeScratch,
         take: &mut dyn FnMut(&[u8]),
     ) -> Result<()> {
-        decode_whole_strip(self, region, scale, mode, scratch, take)
+        check_region(self.header(), region, scale)?;
+        if is_nothing(self, region, scale)? {
+            return Ok(());
+        }
+        let (rows, columns) = region.size_at(scale);
+        let row_bytes = columns * mode.pixel_bytes(self.header());
+        let (least, most) = STRIP_ROWS;
+        let count = if self.makes_rows_in_order() {
+            (STRIP_BYTES / row_bytes).clamp(least, most).min(rows)
+        } else {
+            rows
+        };
+        // Decoders use the other lists of the scratch.
+        let mut memory = std::mem::take(&mut scratch.strip);
+        let made = memory::part(&mut memory, count.saturating_mul(row_bytes)).and_then(|bytes| {
+            let mut strips = Strips { bytes, row_bytes, first: 0, end: 0, take };
+            self.decode_rows(region, scale, mode, &mut strips, scratch)?;
+            strips.finish();
+            Ok(())
+        });
+        scratch.strip = memory;
+        made
     }
 }
 
-/// Decodes a region strip by strip: `decode` writes its rows.
-pub(crate) fn in_strips(
-    header: &Header,
-    (region, scale, mode): (DecodeRegion, Scale, Mode),
-    memory: &mut Vec<u8>,
-    take: &mut dyn FnMut(&[u8]),
-    decode: impl FnOnce(&mut dyn RowsMut) -> Result<()>,
-) -> Result<()> {
-    check_region(header, region, scale)?;
-    let (rows, columns) = region.size_at(scale);
-    let mut strips = Strips::new(rows, columns * mode.pixel_bytes(header), memory, take)?;
-    decode(&mut strips)?;
-    strips.finish();
-    Ok(())
-}
-
-/// Decodes a region into memory, and hands it on as one strip.
-pub(crate) fn decode_whole_strip<D: Decoder + ?Sized>(
-    decoder: &mut D,
+/// Whether a region is empty.
+///
+/// # Errors
+///
+/// [`Error::Scale`] if the decoder does not have the scale.
+fn is_nothing<D: Decoder + ?Sized>(
+    decoder: &D,
     region: DecodeRegion,
     scale: Scale,
-    mode: Mode,
-    scratch: &mut DecodeScratch,
-    take: &mut dyn FnMut(&[u8]),
-) -> Result<()> {
-    check_region(decoder.header(), region, scale)?;
-    let (rows, columns) = region.size_at(scale);
-    let row_stride_bytes = columns * mode.pixel_bytes(decoder.header());
-    let mut strip = std::mem::take(&mut scratch.strip);
-    let made = memory::part(&mut strip, rows.saturating_mul(row_stride_bytes)).and_then(|bytes| {
-        let out = ImageMut { bytes: &mut *bytes, row_stride_bytes };
-        decoder.decode(region, scale, mode, out, scratch)?;
-        if !bytes.is_empty() {
-            take(bytes);
-        }
-        Ok(())
-    });
-    scratch.strip = strip;
-    made
+) -> Result<bool> {
+    if !decoder.decodes_at(scale) {
+        return Err(Error::Scale { coding: decoder.header().coding, step: scale.step() });
+    }
+    Ok(region.height == 0 || region.width == 0)
 }

@@ -3,6 +3,7 @@
 //! ```text
 //!  bytes -> open -> Decoder: header()                         size, channels, depth, orientation
 //!                            decode(region, scale, mode, out) pixels of a part, in given memory
+//!                            decode_strips(.., take)          the same, some rows at a time
 //! ```
 //!
 //! [`open`] reads the header alone. A loader draws the parameters of an item from its size, and
@@ -65,7 +66,7 @@ mod samples;
 mod scratch;
 mod webp;
 
-pub use decoder::{Decoder, ImageMut};
+pub use decoder::{Decoder, ImageMut, RowsMut};
 pub use encode::encode_jpeg;
 pub use error::{Error, Result};
 pub use header::{Coding, Depth, Header, Orientation};

@@ -13,7 +13,7 @@ use std::io::{Cursor, ErrorKind};
 use ::png::{BitDepth, ColorType, DecodeOptions, DecodingError, Limits as Allowed};
 use ::png::{InterlaceInfo, Reader, Transformations};
 
-use crate::decoder::{Decoder, ImageMut, RowsMut, check_request, decode_whole_strip, in_strips};
+use crate::decoder::{Decoder, RowsMut};
 use crate::error::{Error, Result};
 use crate::exif;
 use crate::foreign;
@@ -154,70 +154,38 @@ impl Decoder for PngImage<'_> {
         &self.header
     }
 
-    fn decode(
-        &mut self,
-        region: DecodeRegion,
-        scale: Scale,
-        mode: Mode,
-        mut out: ImageMut<'_>,
-        scratch: &mut DecodeScratch,
-    ) -> Result<()> {
-        check_request(&self.header, region, scale, mode, &out)?;
-        let Some(mut rows) = self.rows(region, scale, &mut scratch.pixels)? else { return Ok(()) };
-        foreign::run(CODING, held_bytes(self.header.width), || {
-            if self.interlaced {
-                rows.interlaced(&self.header, self.samples, region, mode, &mut out)?;
-            } else {
-                rows.in_order(&self.header, self.samples, region, mode, &mut out)?;
-            }
-            rows.finish(&self.header, region)
-        })
+    fn makes_rows_in_order(&self) -> bool {
+        !self.interlaced
     }
 
-    fn decode_strips(
+    fn decode_rows(
         &mut self,
         region: DecodeRegion,
-        scale: Scale,
+        _: Scale,
         mode: Mode,
+        out: &mut dyn RowsMut,
         scratch: &mut DecodeScratch,
-        take: &mut dyn FnMut(&[u8]),
     ) -> Result<()> {
-        if self.interlaced {
-            return decode_whole_strip(self, region, scale, mode, scratch, take);
-        }
-        let DecodeScratch { pixels, strip, .. } = scratch;
-        let header = self.header;
-        in_strips(&header, (region, scale, mode), strip, take, |out| {
-            let Some(mut rows) = self.rows(region, scale, pixels)? else { return Ok(()) };
-            foreign::run(CODING, held_bytes(header.width), || {
-                rows.in_order(&header, self.samples, region, mode, out)?;
-                rows.finish(&header, region)
-            })
-        })
-    }
-}
-
-impl<'a> PngImage<'a> {
-    /// The rows of the file, for a region that was checked; None if it is empty.
-    fn rows<'row>(
-        &mut self,
-        region: DecodeRegion,
-        scale: Scale,
-        row: &'row mut Vec<u8>,
-    ) -> Result<Option<Rows<'a, 'row>>> {
-        if scale != Scale::Full {
-            return Err(Error::Scale { coding: CODING, step: scale.step() });
-        }
-        if region.height == 0 || region.width == 0 {
-            return Ok(None);
-        }
         let reader = match self.reader.take() {
             Some(reader) => reader,
             // The size was checked when the file was opened.
             None => read_info(self.bytes, Limits { max_pixels: u64::MAX })?,
         };
-        let row = memory::part(row, self.header.width * self.samples.pixel_bytes())?;
-        Ok(Some(Rows { reader, row, len: self.bytes.len() }))
+        let row_bytes = self.header.width * self.samples.pixel_bytes();
+        let row = memory::part(&mut scratch.pixels, row_bytes)?;
+        foreign::run(CODING, held_bytes(self.header.width), || {
+            let mut rows = Rows { reader, row, len: self.bytes.len() };
+            if self.interlaced {
+                rows.interlaced(&self.header, self.samples, region, mode, out)?;
+            } else {
+                rows.in_order(&self.header, self.samples, region, mode, out)?;
+            }
+            if region.top + region.height == self.header.height {
+                // The checksums of the end.
+                let _no_row = rows.read()?;
+            }
+            Ok(())
+        })
     }
 }
 
@@ -238,14 +206,6 @@ impl Rows<'_, '_> {
 
     fn read(&mut self) -> Result<Option<InterlaceInfo>> {
         self.reader.read_row(self.row).map_err(|error| refusal(&error, self.len))
-    }
-
-    /// Reads the checksums of the end, if the region reaches it.
-    fn finish(&mut self, header: &Header, region: DecodeRegion) -> Result<()> {
-        if region.top + region.height == header.height {
-            let _no_row = self.read()?;
-        }
-        Ok(())
     }
 
     fn in_order(
@@ -274,7 +234,7 @@ impl Rows<'_, '_> {
         samples: Samples,
         region: DecodeRegion,
         mode: Mode,
-        out: &mut ImageMut<'_>,
+        out: &mut dyn RowsMut,
     ) -> Result<()> {
         let pixel_bytes = samples.pixel_bytes();
         let out_pixel = mode.pixel_bytes(header);
@@ -314,6 +274,7 @@ impl Rows<'_, '_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decoder::ImageMut;
 
     /// A grey image whose pixels are the sums of their row and column.
     fn sums(height: usize, width: usize) -> Vec<u8> {

@@ -25,7 +25,7 @@ mod present {
 
     use image_webp::{DecodingError, WebPDecoder};
 
-    use crate::decoder::{Decoder, ImageMut, RowsMut, check_request};
+    use crate::decoder::{Decoder, RowsMut};
     use crate::error::{Error, Result};
     use crate::exif;
     use crate::foreign;
@@ -154,18 +154,14 @@ mod present {
             &self.header
         }
 
-        fn decode(
+        fn decode_rows(
             &mut self,
             region: DecodeRegion,
-            scale: Scale,
+            _: Scale,
             mode: Mode,
-            mut out: ImageMut<'_>,
+            out: &mut dyn RowsMut,
             scratch: &mut DecodeScratch,
         ) -> Result<()> {
-            check_request(&self.header, region, scale, mode, &out)?;
-            if scale != Scale::Full {
-                return Err(Error::Scale { coding: CODING, step: scale.step() });
-            }
             let samples = Samples { channels: self.header.channels, depth: Depth::Eight };
             let (height, width) = (self.header.height, self.header.width);
             let bytes = height * width * samples.pixel_bytes();

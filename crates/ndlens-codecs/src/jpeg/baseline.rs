@@ -16,7 +16,7 @@ use super::markers::{Markers, damaged};
 use super::mcu::{Mcu, ReadRow};
 use super::pixels::PixelForm;
 use super::scratch::JpegScratch;
-use crate::decoder::{Decoder, ImageMut, RowsMut, check_request, in_strips};
+use crate::decoder::{Decoder, RowsMut};
 use crate::error::{Error, Result};
 use crate::header::{Coding, Header};
 use crate::mode::Mode;
@@ -75,27 +75,7 @@ impl<'a> Baseline<'a> {
         stored.map(|factor| factor as i16)
     }
 
-    /// Decodes a region that was checked.
-    fn decode_into(
-        &self,
-        region: DecodeRegion,
-        scale: Scale,
-        mode: Mode,
-        out: &mut dyn RowsMut,
-        scratch: &mut JpegScratch,
-    ) -> Result<()> {
-        let Some(pixels) = PixelForm::of(self.colours, mode) else {
-            let what = format!("colours {:?} in one scan", self.colours);
-            return Err(Error::Unsupported { coding: Coding::Jpeg, what });
-        };
-        if region.height == 0 || region.width == 0 {
-            return Ok(());
-        }
-        let plan = Plan::new(&self.markers.frame, region, scale, pixels.components());
-        self.decode_rows(&plan, pixels, out, scratch)
-    }
-
-    fn decode_rows(
+    fn decode_plan(
         &self,
         plan: &Plan,
         pixels: PixelForm,
@@ -175,29 +155,19 @@ impl Decoder for Baseline<'_> {
         true
     }
 
-    fn decode(
+    fn decode_rows(
         &mut self,
         region: DecodeRegion,
         scale: Scale,
         mode: Mode,
-        mut out: ImageMut<'_>,
+        rows: &mut dyn RowsMut,
         scratch: &mut DecodeScratch,
     ) -> Result<()> {
-        check_request(&self.header, region, scale, mode, &out)?;
-        self.decode_into(region, scale, mode, &mut out, &mut scratch.jpeg)
-    }
-
-    fn decode_strips(
-        &mut self,
-        region: DecodeRegion,
-        scale: Scale,
-        mode: Mode,
-        scratch: &mut DecodeScratch,
-        take: &mut dyn FnMut(&[u8]),
-    ) -> Result<()> {
-        let DecodeScratch { jpeg, strip, .. } = scratch;
-        in_strips(&self.header, (region, scale, mode), strip, take, |rows| {
-            self.decode_into(region, scale, mode, rows, jpeg)
-        })
+        let Some(pixels) = PixelForm::of(self.colours, mode) else {
+            let what = format!("colours {:?} in one scan", self.colours);
+            return Err(Error::Unsupported { coding: Coding::Jpeg, what });
+        };
+        let plan = Plan::new(&self.markers.frame, region, scale, pixels.components());
+        self.decode_plan(&plan, pixels, rows, &mut scratch.jpeg)
     }
 }

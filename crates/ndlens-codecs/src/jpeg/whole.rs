@@ -15,7 +15,7 @@ use super::pixels::component_row;
 use super::scans::{Quantisation, read_all};
 use super::scratch::{WholeRows, WholeScratch};
 use super::strip::{Strip, fill};
-use crate::decoder::{Decoder, ImageMut, RowsMut, check_request, in_strips};
+use crate::decoder::{Decoder, RowsMut};
 use crate::error::{Error, Result};
 use crate::header::{Coding, Header};
 use crate::mode::Mode;
@@ -76,24 +76,6 @@ impl WholeJpeg<'_> {
                 self.header.channels
             }
         }
-    }
-
-    /// Decodes a region that was checked.
-    fn decode_into(
-        &self,
-        region: DecodeRegion,
-        scale: Scale,
-        mode: Mode,
-        out: &mut dyn RowsMut,
-        scratch: &mut WholeScratch,
-    ) -> Result<()> {
-        if region.height == 0 || region.width == 0 {
-            return Ok(());
-        }
-        let (components, data) = (&mut scratch.coefficients, &mut scratch.data);
-        let quantisation = read_all(self.bytes, &self.markers, components, data)?;
-        let plan = Plan::new(&self.markers.frame, region, scale, self.needed(mode));
-        self.write(&plan, &quantisation, mode, out, scratch)
     }
 
     fn write(
@@ -193,29 +175,18 @@ impl Decoder for WholeJpeg<'_> {
         true
     }
 
-    fn decode(
+    fn decode_rows(
         &mut self,
         region: DecodeRegion,
         scale: Scale,
         mode: Mode,
-        mut out: ImageMut<'_>,
+        rows: &mut dyn RowsMut,
         scratch: &mut DecodeScratch,
     ) -> Result<()> {
-        check_request(&self.header, region, scale, mode, &out)?;
-        self.decode_into(region, scale, mode, &mut out, &mut scratch.whole)
-    }
-
-    fn decode_strips(
-        &mut self,
-        region: DecodeRegion,
-        scale: Scale,
-        mode: Mode,
-        scratch: &mut DecodeScratch,
-        take: &mut dyn FnMut(&[u8]),
-    ) -> Result<()> {
-        let DecodeScratch { whole, strip, .. } = scratch;
-        in_strips(&self.header, (region, scale, mode), strip, take, |rows| {
-            self.decode_into(region, scale, mode, rows, whole)
-        })
+        let scratch = &mut scratch.whole;
+        let (components, data) = (&mut scratch.coefficients, &mut scratch.data);
+        let quantisation = read_all(self.bytes, &self.markers, components, data)?;
+        let plan = Plan::new(&self.markers.frame, region, scale, self.needed(mode));
+        self.write(&plan, &quantisation, mode, rows, scratch)
     }
 }
