@@ -9,9 +9,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
 
 import pytest
+from tests.helpers.together import together
 
 import ndlens as nl
 
@@ -24,26 +26,6 @@ def claims(view: nl.View) -> int:
     count = {holder.what: holder.count for holder in view.holders()}["claims"]
     assert count is not None
     return count
-
-
-def in_threads(count: int, work: Callable[[int], object]) -> None:
-    """Runs `work(0)`, `work(1)`, .. at once, and raises what any of them raised."""
-    barrier, errors = threading.Barrier(count), list[BaseException]()
-
-    def run(number: int) -> None:
-        barrier.wait()
-        try:
-            work(number)
-        except BaseException as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if errors:
-        raise errors[0]
 
 
 @contextmanager
@@ -85,7 +67,7 @@ def test_slices_of_many_threads_hold_the_owner_as_long_as_they_live(count: int) 
             inner = part[2:][1:]
         kept[number] = (part, inner)
 
-    in_threads(count, cut)
+    together(*[partial(cut, number) for number in range(count)])
     assert claims(view) == before + 2 * count
     view.release()
     some = kept[0][0]
@@ -98,7 +80,7 @@ def test_slices_of_many_threads_hold_the_owner_as_long_as_they_live(count: int) 
         # Not those that this thread made.
         del kept[(number + 1) % count]
 
-    in_threads(count, let_go)
+    together(*[partial(let_go, number) for number in range(count)])
     pixels.append(0)
 
 
@@ -111,7 +93,7 @@ def test_a_view_that_dies_before_its_slices_leaves_them_whole() -> None:
         def cut(_: int, views: list[Any] = views, kept: list[Any] = kept) -> None:
             kept.append(views[0][3])
 
-        in_threads(3, cut)
+        together(*[partial(cut, number) for number in range(3)])
         views.clear()
         for row in kept:
             assert row.tolist() == list(range(24, 32))
@@ -141,7 +123,7 @@ def test_views_of_threads_that_ended_count_in_those_that_come_after() -> None:
     before = claims(view)
     kept: list[Any] = []
     for _ in range(MANY):
-        in_threads(2, lambda _: kept.append(view[5]))
+        together(*[lambda: kept.append(view[5])] * 2)
     assert claims(view) == before + 2 * MANY
     kept.clear()
     assert claims(view) == before

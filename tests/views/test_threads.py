@@ -3,38 +3,17 @@
 from __future__ import annotations
 
 import itertools
-import threading
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from tests.helpers.together import together
 
 import ndlens as nl
 
 THREADS = 6
-
-
-def together(*work: Callable[[], object]) -> None:
-    """Runs all at once, and raises what any of them raised."""
-    barrier, errors = threading.Barrier(len(work)), list[BaseException]()
-
-    def run(work: Callable[[], object]) -> None:
-        barrier.wait()
-        try:
-            work()
-        except BaseException as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=run, args=(one,)) for one in work]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if errors:
-        raise errors[0]
 
 
 def test_threads_slice_one_view() -> None:
