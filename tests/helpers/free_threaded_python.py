@@ -1,7 +1,7 @@
 """Finds a free-threaded Python, or makes one of CPython's sources; prints its path.
 
-It takes the interpreter that runs it if that is free-threaded, then those on the PATH, then the one
-it made before. `--only` forbids the search: the interpreter was chosen.
+It takes the interpreter that runs it if that is free-threaded, then python3.14t on the PATH, then
+the one it made before. `--only` forbids the search: the interpreter was chosen.
 
 What it makes is in `.python-free-threaded/`, a build without profiles, which takes some minutes.
 The sources are checked against the SHA-256 of the release before anything in them runs.
@@ -24,7 +24,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 MADE = ROOT / ".python-free-threaded"
 
-NAMES = ("python3.14t", "python3.15t")
+# For 3.15t packages that most tests use have no wheels: NumPy's are there, psutil's are not.
+NAME = "python3.14t"
 VERSION = "3.14.7"
 SHA256 = "3b48dac8fb59f62eaa67ac83c1eb12bda1b7a08406dd286e252c11a66be27f81"
 # One file: Debian's is the release, unchanged.
@@ -136,7 +137,7 @@ def make() -> None:
 
 
 def made() -> Path:
-    return MADE / "bin" / NAMES[0]
+    return MADE / "bin" / NAME
 
 
 def main() -> None:
@@ -151,9 +152,8 @@ def main() -> None:
             " PYTHON out to have one found or built"
         )
     else:
-        on_path = filter(works, filter(None, map(shutil.which, NAMES)))
-        python = next(on_path, None)
-        if python is None:
+        python = shutil.which(NAME)
+        if python is None or not works(python):
             if not works(made()):
                 make()
             python = str(made())
