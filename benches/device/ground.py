@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import platform
 import statistics
 import time
 from collections.abc import Generator, Iterable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +13,9 @@ import torch
 
 import ndlens as nl
 from ndlens import transforms as T
+from ndlens.cli.bench.machine import describe
 from ndlens.cli.bench.processor import processor_seconds
+from ndlens.cli.report import Table
 
 __all__ = ["MEAN", "STD", "Ground", "Row", "about", "best", "endless", "rate", "spread", "table"]
 
@@ -114,32 +114,16 @@ def spread(values: list[float]) -> tuple[float, float]:
 
 def about(device: str) -> dict[str, Any]:
     """The machine and the versions that figures belong to."""
-    import torchvision
-
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    model = next((line.partition(": ")[2] for line in lines if line.startswith("model name")), "?")
     card = torch.cuda.get_device_name() if device != "cpu" else "none"
-    versions = {"python": platform.python_version(), "torch": torch.__version__}
-    versions |= {"torchvision": torchvision.__version__, "numpy": np.__version__}
-    versions |= {"ndlens": nl.__version__, "cuda": torch.version.cuda or "none"}
-    return {"card": card, "processor": model, "cores": os.cpu_count(), **versions}
+    return {"card": card, "cuda": torch.version.cuda or "none", **describe()}
 
 
-def table(title: str, rows: list[Row]) -> str:
-    """The rows as text, with the columns of the first."""
+def table(title: str, rows: list[Row]) -> Table:
+    """The rows as a table with the columns of the first."""
     if not rows:
-        return f"{title}\n  nothing was measured"
+        return Table(f"{title}: nothing was measured", [])
     names = list(rows[0])
-    cells = [names] + [[shown(row.get(name)) for name in names] for row in rows]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(names))]
-    lines = []
-    for line in cells:
-        padded = [
-            cell.ljust(width) if column == 0 else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ]
-        lines.append("  " + "  ".join(padded).rstrip())
-    return "\n".join([title, *lines])
+    return Table(title, names, [[shown(row.get(name)) for name in names] for row in rows])
 
 
 def shown(value: Any) -> str:

@@ -239,6 +239,9 @@ def _measure(
 def _table(name: str, contest: Contest) -> Table:
     table = contest.table()
     turns = max((len(turns) for turns in contest.turns.values()), default=0)
-    rounds = f"; medians of {turns}" if turns > 1 else ""
+    plural = {"median": "medians", "least": "least", "most": "most"}
+    # The first column is what a contest is about.
+    kind = plural[contest.columns[0].statistic] if contest.columns else "medians"
+    rounds = f"; {kind} of {turns}" if turns > 1 else ""
     table.title = f"{name}:{contest.key}. {contest.title}{rounds}"
     return table
