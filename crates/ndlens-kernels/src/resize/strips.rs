@@ -8,7 +8,8 @@ use crate::error::{Error, Result};
 use crate::resize::bytes::ByteResize;
 use crate::resize::source::SourceImage;
 
-/// A resize of an image whose rows come some at a time: [`Resizer::strips`](crate::Resizer::strips).
+/// A resize of an image whose rows come some at a time;
+/// [`Resizer::strips`](crate::Resizer::strips) makes it.
 ///
 /// ```
 /// use ndlens_core::{DType, Layout, Order, View};
